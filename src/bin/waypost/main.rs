@@ -1,0 +1,72 @@
+//! `waypost`: explains and checks a configuration with the code of the filter.
+
+mod check;
+mod document;
+mod explain;
+mod providers;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Explains and checks Waypost configurations with the same code that runs in Envoy.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Where does this request go, and why?
+    waypost explain --config waypost.yaml POST /v1/chat/completions
+  The same for one rule of a Higress WasmPlugin, with a body, as JSON
+    waypost explain --config plugin.yaml --host llm.example.com --body request.json --json POST /v1/chat/completions
+  Is this configuration sound, and where does it mean something else than in ai-proxy?
+    waypost check plugin.yaml
+  What does `type: deepseek` stand for?
+    waypost providers deepseek";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show where a request goes, and why
+    Explain(explain::Arguments),
+    /// Check configurations; exit with 1 if one has errors
+    Check(check::Arguments),
+    /// List the provider types, or show what one stands for
+    Providers(providers::Arguments),
+    /// Print the JSON Schema of a configuration
+    Schema,
+}
+
+/// What a command leaves behind: text for standard output, and whether all is well.
+struct Outcome {
+    text: String,
+    good: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Providers(arguments) => providers::run(&arguments),
+        Command::Schema => Ok(Outcome { text: pretty(&waypost::config::schema::schema()), good: true }),
+    };
+    match outcome {
+        Ok(Outcome { text, good }) => {
+            // A reader that closes early, as `head` does, is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "waypost: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// JSON for people and programs, with a line break at its end.
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,90 @@
+//! Where Waypost deliberately means something else than Higress's ai-proxy by the same configuration.
+//!
+//! The list in the README is this table; `waypost check` names the rows that a configuration touches.
+
+/// One deliberate difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// A short stable name.
+    pub id: &'static str,
+    /// What differs.
+    what: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+impl Difference {
+    /// What differs, in one sentence.
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        self.what
+    }
+}
+
+macro_rules! differences {
+    ($($name:ident $id:literal: $what:literal; $why:literal;)+) => {
+        $(
+            #[doc = $what]
+            pub const $name: Difference = Difference { id: $id, what: $what, why: $why };
+        )+
+        /// Every difference, in the order of the README.
+        pub const ALL: &[Difference] = &[$($name),+];
+    };
+}
+
+differences! {
+    HOST_ONLY_URL "host-only-url":
+        "a custom URL without a path keeps the version prefix: `/v1/chat/completions`, not `/chat/completions`";
+        "The lost `/v1` was the most reported 404 (higress#3130, higress#3776). `versionPrefix: \"\"` says none.";
+    DIRECT_URL "direct-url":
+        "a custom URL that ends with an endpoint serves that endpoint only; the others are its siblings";
+        "Embeddings and model lists were sent to the chat endpoint (higress#3776).";
+    QUERY_KEPT "query-kept":
+        "queries of the client and of the configured URL are merged, the operator's value wins";
+        "They were dropped or spliced into the path, depending on the provider.";
+    SUFFIX_MATCH "client-paths":
+        "`/chat/completions` without version, a trailing slash, `//v1/…` and `/v1/models/{id}` are recognised";
+        "They were unknown APIs: forwarded without model mapping.";
+    MAPPING_ORDER "mapping-order":
+        "overlapping `modelMapping` keys are tried in a fixed order: exact, longest prefix, `~regex` as written, `*`";
+        "The order was random for each request.";
+    REGEX_STAR "regex-star":
+        "a `~regex` key that ends with `*` is the regex as written";
+        "The star was cut off before the regex was compiled.";
+    ONE_CREDENTIAL "one-credential":
+        "every credential of the client is removed, in headers, cookies and query; `x-hi-original-auth` is not sent";
+        "The client's gateway key must not reach the vendor (higress#3954). With it goes the re-entry of a Higress fallback route through key-auth.";
+    FALLS_CLOSED "falls-closed":
+        "a broken rule, a missing token or an unknown `activeProviderId` answers 503; other rules go on";
+        "Requests passed through with the client's own credential, or the whole plugin did not start.";
+    RULE_KINDS "rule-kinds":
+        "all kinds of match keys in one rule must match, domains without regard to case; services also match a plain cluster name";
+        "Only one kind was looked at, the others were ignored.";
+    COMPATIBLE_ENDPOINT "compatible-endpoint":
+        "OpenAI requests go to the vendor's OpenAI-compatible endpoint; nothing is converted";
+        "Bodies stay what the client wrote. What no endpoint of the vendor speaks is answered with 501.";
+    CAPABILITIES "capabilities":
+        "`capabilities` takes every operation";
+        "All but 17 names were dropped without a word.";
+    BASE_PATH "base-path":
+        "`basePath` and `providerBasePath` are joined by whole segments, with or without slashes at their ends";
+        "`/foo` also cut `/foobar/…`, and slashes were doubled or lost.";
+    TOKEN_TURNS "token-turns":
+        "of several `apiTokens` the next one is taken in turn; there is no failover and no consumer affinity yet";
+        "Selection was random.";
+    GENERIC_PORT "host-port":
+        "a port in `vllmServerHost` is kept";
+        "It was cut off.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique() {
+        for difference in ALL {
+            assert_eq!(ALL.iter().filter(|other| other.id == difference.id).count(), 1, "{}", difference.id);
+        }
+    }
+}

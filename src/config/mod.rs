@@ -1,0 +1,267 @@
+//! Configuration: from bytes to a [`Config`] that requests only read.
+//!
+//! [`load`] reads the whole document, collects every problem with its place, and compiles what is sound. A rule that is
+//! not sound answers its own requests with 503; the others go on. Only a document that cannot be read at all fails.
+//!
+//! `node` is the document, `wire` how settings are read from it, `settings` the keys, `address` and `provider` compile
+//! one provider, `differences` lists where Waypost means something else than Higress's ai-proxy.
+
+mod address;
+pub mod differences;
+pub mod node;
+pub mod problem;
+mod provider;
+#[cfg(feature = "cli")]
+pub mod schema;
+pub mod settings;
+pub mod wire;
+
+pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
+
+use crate::rules::{Conditions, Facts};
+use core::fmt;
+use node::Node;
+use problem::{Kind, Problem, Problems};
+use settings::{PluginSettings, ProviderSettings};
+use std::rc::Rc;
+use wire::Wire;
+
+/// A compiled configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    rules: Vec<Rule>,
+    fallback: Serve,
+    needs_route: bool,
+    needs_cluster: bool,
+}
+
+/// One entry of `_rules_`.
+#[derive(Clone, Debug)]
+struct Rule {
+    name: String,
+    conditions: Conditions,
+    serve: Serve,
+}
+
+/// What happens to the requests of a rule.
+#[derive(Clone, Debug)]
+pub enum Serve {
+    /// They pass untouched: no provider is configured for them.
+    Untouched,
+    /// They go to this provider.
+    Provider(Rc<Provider>),
+    /// They are answered with 503: the configuration is broken here. The text names the problem and holds no secret.
+    Broken(Rc<str>),
+}
+
+/// A loaded configuration and what is to be said about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What requests read.
+    pub config: Config,
+    /// Errors, warnings and differences, in the order of the document.
+    pub problems: Vec<Problem>,
+}
+
+/// A document that cannot be used at all. The host then keeps the last configuration that could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// Not JSON; the parser's words.
+    Syntax(String),
+    /// JSON, but no object.
+    NotAnObject(&'static str),
+    /// The bytes of a protobuf message.
+    Protobuf,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => write!(f, "the configuration is not JSON: {error}"),
+            Self::NotAnObject(found) => write!(f, "the configuration must be a JSON object, found {found}"),
+            Self::Protobuf => f.write_str(
+                "the configuration is a protobuf message, not JSON: Envoy hands google.protobuf.Struct over in binary form; \
+                 put the JSON text into a google.protobuf.StringValue",
+            ),
+        }
+    }
+}
+
+/// Reads plugin JSON. No bytes and `{}` are valid: every request passes untouched.
+///
+/// # Errors
+/// Only for a document that cannot be read at all; see [`Unusable`].
+pub fn load(bytes: &[u8]) -> Result<Loaded, Unusable> {
+    /// First byte of a serialised `google.protobuf.Struct`: field 1, length-delimited.
+    const PROTOBUF_FIELD_1: u8 = 0x0a;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(load_node(&Node::Map(Vec::new())));
+    }
+    match serde_json::from_slice::<Node>(bytes) {
+        Ok(node @ Node::Map(_)) => Ok(load_node(&node)),
+        Ok(other) => Err(Unusable::NotAnObject(other.kind())),
+        Err(_) if bytes.first() == Some(&PROTOBUF_FIELD_1) => Err(Unusable::Protobuf),
+        Err(error) => Err(Unusable::Syntax(error.to_string())),
+    }
+}
+
+/// Compiles a document that was already read, from JSON or YAML.
+#[must_use]
+pub fn load_node(node: &Node) -> Loaded {
+    let mut problems = Problems::default();
+    let mark = problems.mark();
+    let settings = PluginSettings::read(node, &mut problems).unwrap_or_default();
+    let pool = Pool::compile(settings.providers.as_deref().unwrap_or_default(), &mut problems);
+    let fallback = pool.serve(&settings, &mut problems, mark);
+    let rules: Vec<Rule> = match node.get("_rules_") {
+        None | Some(Node::Null) => Vec::new(),
+        Some(Node::List(items)) => items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| {
+                problems.at("_rules_", |problems| {
+                    problems.at_index(index, |problems| compile_rule(index, item, &pool, problems))
+                })
+            })
+            .collect(),
+        Some(other) => {
+            problems
+                .at("_rules_", |problems| problems.error(Kind::WrongKind { expected: "a list", found: other.kind() }));
+            Vec::new()
+        }
+    };
+    let config = Config {
+        needs_route: rules.iter().any(|rule| rule.conditions.needs_route()),
+        needs_cluster: rules.iter().any(|rule| rule.conditions.needs_cluster()),
+        rules,
+        fallback,
+    };
+    Loaded { config, problems: problems.into_found() }
+}
+
+/// The compiled entries of `providers`, for `activeProviderId` to choose from.
+#[derive(Clone, Debug)]
+struct Pool(Vec<(String, Serve)>);
+
+impl Pool {
+    fn compile(providers: &[ProviderSettings], problems: &mut Problems) -> Self {
+        let mut pool: Vec<(String, Serve)> = Vec::with_capacity(providers.len());
+        for (index, settings) in providers.iter().enumerate() {
+            problems.at("providers", |problems| {
+                problems.at_index(index, |problems| {
+                    let id = settings.id.clone().unwrap_or_default();
+                    if id.is_empty() {
+                        problems.error(Kind::Missing { key: "`id` (`activeProviderId` chooses by it)" });
+                    } else if pool.iter().any(|(other, _)| *other == id) {
+                        problems.at("id", |problems| {
+                            problems.error(Kind::Invalid { reason: "another provider has this id" })
+                        });
+                    }
+                    let serve = compile_provider(settings, problems);
+                    pool.push((id, serve));
+                });
+            });
+        }
+        Self(pool)
+    }
+
+    /// What one level of the configuration, global or rule, does with its requests. Errors found since `mark` in the
+    /// level itself break it; errors of providers it does not use do not.
+    fn serve(&self, settings: &PluginSettings, problems: &mut Problems, mark: usize) -> Serve {
+        let own_errors = describe(problems.errors_since(mark).filter(|problem| !problem.path.contains("providers[")));
+        if let Some(provider) = &settings.provider {
+            return problems.at("provider", |problems| compile_provider(provider, problems));
+        }
+        if let Some(errors) = own_errors {
+            return Serve::Broken(errors);
+        }
+        let Some(id) = settings.active_provider_id.as_ref().filter(|id| !id.is_empty()) else {
+            return Serve::Untouched;
+        };
+        if let Some((_, serve)) = self.0.iter().find(|(known, _)| known == id) {
+            return serve.clone();
+        }
+        problems.at("activeProviderId", |problems| {
+            let mark = problems.mark();
+            problems.error(Kind::NoSuchProvider { id: id.clone() });
+            Serve::Broken(describe(problems.errors_since(mark)).unwrap_or_default())
+        })
+    }
+}
+
+fn compile_provider(settings: &ProviderSettings, problems: &mut Problems) -> Serve {
+    let mark = problems.mark();
+    let provider = Provider::compile(settings, problems);
+    match (provider, describe(problems.errors_since(mark))) {
+        (Some(provider), None) => Serve::Provider(Rc::new(provider)),
+        (_, errors) => Serve::Broken(errors.unwrap_or_default()),
+    }
+}
+
+fn describe<'p>(errors: impl Iterator<Item = &'p Problem>) -> Option<Rc<str>> {
+    let text = errors.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    (!text.is_empty()).then(|| Rc::from(text))
+}
+
+/// A rule starts from the global list of providers: `provider` replaces everything, `providers` the list, and without
+/// an `activeProviderId` of its own nothing is active.
+fn compile_rule(index: usize, node: &Node, global: &Pool, problems: &mut Problems) -> Option<Rule> {
+    let mark = problems.mark();
+    let mut list = |key: &str| -> Vec<String> {
+        node.get(key).and_then(|value| problems.at(key, |problems| Vec::read(value, problems))).unwrap_or_default()
+    };
+    let (routes, prefixes) = (list("_match_route_"), list("_match_route_prefix_"));
+    let (domains, services) = (list("_match_domain_"), list("_match_service_"));
+    let conditions = Conditions::new(routes, prefixes, &domains, services);
+    for (key, _) in
+        node.members().iter().filter(|(key, _)| key.starts_with("_match_") && !MATCH_KEYS.contains(&key.as_str()))
+    {
+        let meant = problem::nearest(key, MATCH_KEYS.iter().copied());
+        // A condition that is not read would let the rule match too much.
+        problems.at(key, |problems| problems.error(Kind::UnknownKey { meant }));
+    }
+    if conditions.is_empty() {
+        problems.error(Kind::Missing { key: "a `_match_…_` key (the rule matches nothing without one)" });
+    }
+    if conditions.kinds() > 1 {
+        problems.differs(differences::RULE_KINDS);
+    }
+    let settings = PluginSettings::read(node, problems)?;
+    let own = settings.providers.as_ref().map(|providers| Pool::compile(providers, problems));
+    let serve = own.as_ref().unwrap_or(global).serve(&settings, problems, mark);
+    (!conditions.is_empty()).then(|| Rule { name: format!("_rules_[{index}]"), conditions, serve })
+}
+
+const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
+
+impl Config {
+    /// Whether a rule looks at the name of the route, so that it is worth asking the host.
+    #[must_use]
+    pub const fn needs_route(&self) -> bool {
+        self.needs_route
+    }
+
+    /// Whether a rule looks at the name of the cluster.
+    #[must_use]
+    pub const fn needs_cluster(&self) -> bool {
+        self.needs_cluster
+    }
+
+    /// Whether there are rules beside the global configuration.
+    #[must_use]
+    pub const fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// The rule that serves a request, by name, and what it does. Without a match the global configuration serves.
+    #[must_use]
+    pub fn select(&self, facts: Facts<'_>) -> (&str, &Serve) {
+        self.rules
+            .iter()
+            .find(|rule| rule.conditions.hold(facts))
+            .map_or(("global", &self.fallback), |rule| (rule.name.as_str(), &rule.serve))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,325 @@
+//! Every key a configuration can have. This file is what `plugin-config-schema.json` is generated from.
+
+use super::wire::{Secret, Table, choices, settings};
+
+settings! {
+    /// Waypost configuration.
+    /// One provider, or a list of them with the id of the active one. Higress's envelope (`_rules_` with `_match_*_`
+    /// keys) may stand around it; every rule holds the same keys.
+    pub struct PluginSettings {
+        /// Provider
+        /// The provider that serves every request this object applies to. Wins over `providers`.
+        provider: ProviderSettings = "provider",
+        /// Providers
+        /// A pool to choose from by `activeProviderId`; each needs an `id`. Usually global, with rules that choose.
+        providers: Vec<ProviderSettings> = "providers",
+        /// Active provider
+        /// The `id` of the entry of `providers` that is used here. Empty or missing: requests pass untouched.
+        active_provider_id: String = "activeProviderId",
+    }
+    inert {}
+    silent {}
+    deeper { ProviderSettings }
+}
+
+settings! {
+    /// Provider
+    /// Where requests go, on which path, with which model name and credential.
+    pub struct ProviderSettings {
+        /// Id
+        /// Names the provider in `activeProviderId`, traces and logs.
+        id: String = "id",
+        /// Type
+        /// The preset: `waypost providers` lists them. It decides what everything that is unset here means.
+        provider_type: String = "type",
+        /// Base URL
+        /// Where the provider is, exactly: `https://host[:port][/path][?query]`. A host alone replaces only the host of
+        /// the preset. With a path, that path is the base of every endpoint and no version is added. A path that ends
+        /// with an endpoint (`…/v1/chat/completions`) is that endpoint, and its parent is the base of the others.
+        base_url: String = "baseUrl",
+        /// Version prefix
+        /// What stands between base path and endpoint: `v1`, `/v1` and `/v1/` mean the same. Unset: the preset's, or
+        /// none if `baseUrl` has a path. Empty or `/`: none.
+        version_prefix: String = "versionPrefix",
+        /// Endpoints
+        /// Exact upstream paths by operation, each `/path[?query]`; `{model}` and the ids of the operation are filled in.
+        endpoints: Table<String> = "endpoints",
+        /// Path mode
+        /// Whether the upstream path is composed by the rule or is the client's.
+        path_mode: PathModeSetting = "pathMode",
+        /// Strip prefix
+        /// A client path prefix that is removed before a path is preserved or passed through: `/team-a`.
+        strip_prefix: String = "stripPrefix",
+        /// Operations
+        /// The only operations this provider serves; others are answered with 404.
+        operations: Vec<String> = "operations",
+        /// Pass-through
+        /// Whether paths that are no known operation are forwarded (the default) or answered with 404.
+        passthrough: bool = "passthrough",
+        /// API tokens
+        /// The credentials to send upstream; of several, each request takes the next.
+        api_tokens: Vec<Secret> = "apiTokens",
+        /// Authentication
+        /// Whose credential goes upstream.
+        auth: AuthSetting = "auth",
+        /// Credential
+        /// How the credential is presented, where that differs from the preset.
+        credential: CredentialSettings = "credential",
+        /// Model mapping
+        /// Requested model to upstream model: exact names first, then the longest `prefix*`, then `~regex` in order,
+        /// then `*`. An empty target keeps the name.
+        model_mapping: Table<String> = "modelMapping",
+        /// Strip model prefix
+        /// Removed from the front of the requested model before it is mapped: `qwen/` turns `qwen/x` into `x`.
+        model_strip_prefix: String = "modelStripPrefix",
+        /// Add model prefix
+        /// Put in front of the mapped model, unless it is there.
+        model_add_prefix: String = "modelAddPrefix",
+        /// Protocol
+        /// `original` leaves bodies alone and keeps the client's path unless an endpoint is configured.
+        protocol: ProtocolSetting = "protocol",
+
+        /// OpenAI custom URL (Higress)
+        /// Same as `baseUrl`.
+        openai_custom_url: String = "openaiCustomUrl" for ["openai"],
+        /// vLLM custom URL (Higress)
+        /// Same as `baseUrl`.
+        vllm_custom_url: String = "vllmCustomUrl" for ["vllm"],
+        /// Claude custom URL (Higress)
+        /// Same as `baseUrl`.
+        claude_custom_url: String = "claudeCustomUrl" for ["claude"],
+        /// Azure service URL (Higress)
+        /// The resource, a deployment or a full endpoint, with its `api-version`.
+        azure_service_url: String = "azureServiceUrl" for ["azure"],
+        /// Dify API URL (Higress)
+        /// Same as `baseUrl`.
+        dify_api_url: String = "difyApiUrl" for ["dify"],
+        /// Provider domain (Higress)
+        /// Replaces the host, and nothing else.
+        provider_domain: String = "providerDomain",
+        /// Provider base path (Higress)
+        /// Put in front of every upstream path.
+        provider_base_path: String = "providerBasePath",
+        /// Base path (Higress)
+        /// With `basePathHandling: removePrefix`, the same as `stripPrefix`; with `prepend`, put in front of every path.
+        base_path: String = "basePath",
+        /// Base path handling (Higress)
+        /// What `basePath` does.
+        base_path_handling: BasePathHandling = "basePathHandling",
+        /// Capabilities (Higress)
+        /// Same as `endpoints`, by Higress's api names or by operation.
+        capabilities: Table<String> = "capabilities",
+        /// Qwen domain (Higress)
+        /// Replaces the host.
+        qwen_domain: String = "qwenDomain" for ["qwen", "qwen-intl"],
+        /// Doubao domain (Higress)
+        /// Replaces the host.
+        doubao_domain: String = "doubaoDomain" for ["doubao"],
+        /// Zhipu domain (Higress)
+        /// Replaces the host: `api.z.ai` is the international one.
+        zhipu_domain: String = "zhipuDomain" for ["zhipuai"],
+        /// Zhipu coding plan (Higress)
+        /// Uses the endpoints of the coding plan.
+        zhipu_code_plan_mode: bool = "zhipuCodePlanMode" for ["zhipuai"],
+        /// Triton domain (Higress)
+        /// Replaces the host.
+        triton_domain: String = "tritonDomain" for ["triton"],
+        /// Generic host (Higress)
+        /// Replaces the host; without it the client's stays.
+        generic_host: String = "genericHost" for ["generic"],
+        /// vLLM server host (Higress)
+        /// Replaces the host; a port is kept.
+        vllm_server_host: String = "vllmServerHost" for ["vllm"],
+        /// Ollama server host (Higress)
+        /// The host of the Ollama server.
+        ollama_server_host: String = "ollamaServerHost" for ["ollama"],
+        /// Ollama server port (Higress)
+        /// The port of the Ollama server; 11434 if unset.
+        ollama_server_port: u32 = "ollamaServerPort" for ["ollama"],
+        /// API version (Higress)
+        /// Version of a vendor's API.
+        api_version: String = "apiVersion" for ["gemini", "claude", "bedrock", "azure"],
+        /// Anthropic version (Higress)
+        /// Value of the header `anthropic-version`.
+        claude_version: String = "claudeVersion" for ["claude", "bedrock"],
+        /// AWS region (Higress)
+        /// The region in the host name.
+        aws_region: String = "awsRegion" for ["bedrock"],
+        /// AWS access key (Higress)
+        /// Signed requests are not supported yet: use a Bedrock API key in `apiTokens`.
+        aws_access_key: Secret = "awsAccessKey" for ["bedrock"],
+        /// AWS secret key (Higress)
+        /// See `awsAccessKey`.
+        aws_secret_key: Secret = "awsSecretKey" for ["bedrock"],
+        /// Vertex region (Higress)
+        /// Location of the models, also in the host name; empty or `global` for the global endpoint.
+        vertex_region: String = "vertexRegion" for ["vertex"],
+        /// Vertex project (Higress)
+        /// Google Cloud project.
+        vertex_project_id: String = "vertexProjectId" for ["vertex"],
+        /// Vertex service account (Higress)
+        /// Fetching access tokens is not supported yet: use `apiTokens`, or `auth: passthrough`.
+        vertex_auth_key: Secret = "vertexAuthKey" for ["vertex"],
+        /// Cloudflare account (Higress)
+        /// Account id in the path.
+        cloudflare_account_id: String = "cloudflareAccountId" for ["cloudflare"],
+        /// Hunyuan auth id (Higress)
+        /// Signed requests are not supported yet: use an API key in `apiTokens`.
+        hunyuan_auth_id: Secret = "hunyuanAuthId" for ["hunyuan"],
+        /// Hunyuan auth key (Higress)
+        /// See `hunyuanAuthId`.
+        hunyuan_auth_key: Secret = "hunyuanAuthKey" for ["hunyuan"],
+        /// Kling access key (Higress)
+        /// Signed tokens are not supported yet: use an API key in `apiTokens`.
+        kling_access_key: Secret = "klingAccessKey" for ["kling"],
+        /// Kling secret key (Higress)
+        /// See `klingAccessKey`.
+        kling_secret_key: Secret = "klingSecretKey" for ["kling"],
+        /// Qwen compatible mode (Higress)
+        /// OpenAI requests always go to the compatible mode; native ones pass as they are.
+        qwen_enable_compatible: bool = "qwenEnableCompatible" for ["qwen", "qwen-intl"],
+        /// MiniMax API type (Higress)
+        /// OpenAI requests always go to the compatible endpoint.
+        minimax_api_type: String = "minimaxApiType" for ["minimax", "minimax-intl"],
+    }
+    inert {
+        /// Timeout (Higress)
+        "timeout": "it bounds calls that Waypost does not make",
+        /// Failover (Higress)
+        "failover": "credential pools are not there yet; of several `apiTokens` each request takes the next",
+        /// Retry (Higress)
+        "retryOnFailure": "use a `retry_policy` of the route in Envoy",
+        /// Context file (Higress)
+        "context": "context files are not supported",
+        /// Custom settings (Higress)
+        "customSettings": "parameters of the body are not edited yet",
+        /// Reasoning content (Higress)
+        "reasoningContentMode": "responses are not converted",
+        /// Context cleanup (Higress)
+        "contextCleanupCommands": "messages are not edited yet",
+        /// First-byte timeout (Higress)
+        "firstByteTimeout": "not supported yet; set a timeout on the route in Envoy",
+        /// Merge messages (Higress)
+        "mergeConsecutiveMessages": "messages are not edited yet",
+        /// Promote thinking (Higress)
+        "promoteThinkingOnEmpty": "responses are not converted",
+        /// Hiclaw mode (Higress)
+        "hiclawMode": "messages and responses are not edited yet",
+        /// Stream usage (Higress)
+        "disableStreamUsageStats": "usage is not asked for yet",
+        /// Log error bodies (Higress)
+        "logUpstreamErrorResponseBody": "bodies are never logged",
+        /// Auth header key (Higress)
+        "authHeaderKey": "it has none in ai-proxy either; use `credential`",
+        /// Response schema (Higress)
+        "responseJsonSchema" for ["openai", "longcat"]: "bodies are not edited yet",
+        /// Moonshot file (Higress)
+        "moonshotFileId" for ["moonshot"]: "it has none in ai-proxy either",
+        /// Qwen files (Higress)
+        "qwenFileIds" for ["qwen"]: "protocol conversion is not there yet",
+        /// Qwen search (Higress)
+        "qwenEnableSearch" for ["qwen"]: "protocol conversion is not there yet",
+        /// Claude code mode (Higress)
+        "claudeCodeMode" for ["claude"]: "client headers are forwarded as they are",
+        /// Gemini safety (Higress)
+        "geminiSafetySetting" for ["gemini", "vertex"]: "protocol conversion is not there yet",
+        /// Gemini thinking (Higress)
+        "geminiThinkingBudget" for ["gemini"]: "protocol conversion is not there yet",
+        /// Vertex auth service (Higress)
+        "vertexAuthServiceName" for ["vertex"]: "access tokens are not fetched yet",
+        /// Vertex token refresh (Higress)
+        "vertexTokenRefreshAhead" for ["vertex"]: "access tokens are not fetched yet",
+        /// Vertex OpenAI mode (Higress)
+        "vertexOpenAICompatible" for ["vertex"]: "OpenAI requests always go to the compatible endpoint, native ones to the native one",
+        /// Bedrock additional fields (Higress)
+        "bedrockAdditionalFields" for ["bedrock"]: "protocol conversion is not there yet",
+        /// Prompt cache (Higress)
+        "promptCacheRetention" for ["bedrock"]: "protocol conversion is not there yet",
+        /// Prompt cache points (Higress)
+        "bedrockPromptCachePointPositions" for ["bedrock"]: "protocol conversion is not there yet",
+        /// MiniMax group (Higress)
+        "minimaxGroupId" for ["minimax"]: "the compatible endpoint needs none",
+        /// DeepL target language (Higress)
+        "targetLang" for ["deepl"]: "protocol conversion is not there yet",
+        /// Dify bot (Higress)
+        "botType" for ["dify"]: "protocol conversion is not there yet",
+        /// Dify input (Higress)
+        "inputVariable" for ["dify"]: "protocol conversion is not there yet",
+        /// Dify output (Higress)
+        "outputVariable" for ["dify"]: "protocol conversion is not there yet",
+        /// Triton model version (Higress)
+        "tritonModelVersion" for ["triton"]: "protocol conversion is not there yet",
+        /// Kling token refresh (Higress)
+        "klingTokenRefreshAhead" for ["kling"]: "signed tokens are not supported yet",
+        /// Sub-path
+        "subPath": "no version of ai-proxy reads it; `basePath` or `stripPrefix` is meant",
+        /// Domain
+        "domain": "no version of ai-proxy reads it; `providerDomain` or `baseUrl` is meant",
+    }
+    silent { "openaiExtraCustomUrls", "openaiCustomServiceName", "openaiCustomServicePort", "vllmExtraCustomUrls" }
+    deeper {}
+}
+
+settings! {
+    /// How a credential is presented.
+    /// Either a header, with what stands before the token, or a query parameter.
+    pub struct CredentialSettings {
+        /// Header
+        /// Header name.
+        header: String = "header",
+        /// Prefix
+        /// What stands before the token in the header: `Bearer ` with its space. Unset: `Bearer ` in `authorization`,
+        /// nothing elsewhere.
+        prefix: String = "prefix",
+        /// Query parameter
+        /// Parameter name, instead of a header.
+        query: String = "query",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+choices! {
+    /// `pathMode`
+    pub enum PathModeSetting {
+        /// The rule computes the path.
+        Compose = "compose",
+        /// The client's path is kept; for setups in which something else rewrites it.
+        Preserve = "preserve",
+    }
+}
+
+choices! {
+    /// `auth`
+    pub enum AuthSetting {
+        /// The configured token.
+        Inject = "inject",
+        /// The client's own credential, in the provider's form.
+        Passthrough = "passthrough",
+        /// The configured token, or the client's own credential where none is configured.
+        PassthroughIfAbsent = "passthroughIfAbsent",
+        /// No credential.
+        None = "none",
+    }
+}
+
+choices! {
+    /// `protocol`
+    pub enum ProtocolSetting {
+        /// OpenAI, or whatever the provider speaks natively.
+        OpenAi = "openai",
+        /// Nothing of the body is touched.
+        Original = "original",
+    }
+}
+
+choices! {
+    /// `basePathHandling`
+    pub enum BasePathHandling {
+        /// Remove it from the client's path.
+        RemovePrefix = "removePrefix",
+        /// Put it in front of the upstream path.
+        Prepend = "prepend",
+    }
+}

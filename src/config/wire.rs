@@ -1,0 +1,313 @@
+//! Reading settings out of a document: every problem is found, none stops the walk.
+//!
+//! [`settings!`] declares an object once. From that one declaration come the struct, its reader, the list of keys for
+//! "did you mean" and the JSON Schema.
+
+use super::node::Node;
+use super::problem::{Kind, Problems, nearest};
+use core::fmt;
+
+/// A value that can be read from a [`Node`].
+pub trait Wire: Sized {
+    /// Reads the value; reports what is wrong and gives `None` where nothing usable is there.
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
+
+    /// The JSON Schema of the value.
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value;
+}
+
+/// What a declared object knows about one of its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyInfo {
+    /// The key.
+    pub key: &'static str,
+    /// Provider types that use it; empty means all.
+    pub used_by: &'static [&'static str],
+    /// Why the key has no effect, for keys that are only accepted.
+    pub inert: Option<&'static str>,
+}
+
+macro_rules! settings {
+    (
+        $(#[doc = $about:literal])+
+        pub struct $name:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident : $type:ty = $key:literal $(for [$($used_by:literal),+])?,
+            )+
+        }
+        inert { $($(#[doc = $inert_doc:literal])+ $inert:literal $(for [$($inert_by:literal),+])? : $reason:literal,)* }
+        silent { $($silent:literal),* $(,)? }
+        deeper { $($deeper:ident)? }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, Default)]
+        pub struct $name {
+            $($(#[doc = $doc])+ pub $field: Option<$type>,)+
+        }
+
+        impl $name {
+            /// Every key that is known here, except those that are accepted without a word.
+            pub const KEYS: &[crate::config::wire::KeyInfo] = &[
+                $(crate::config::wire::KeyInfo { key: $key, used_by: &[$($($used_by),+)?], inert: None },)+
+                $(crate::config::wire::KeyInfo { key: $inert, used_by: &[$($($inert_by),+)?], inert: Some($reason) },)*
+            ];
+            /// Keys that mean nothing here and are accepted without a word: a console writes them.
+            pub const SILENT: &[&str] = &[$($silent),*];
+
+            /// The keys that are set, in the order of the declaration.
+            pub fn present(&self) -> impl Iterator<Item = &'static crate::config::wire::KeyInfo> {
+                let present = [$(self.$field.is_some()),+];
+                Self::KEYS.iter().zip(present).filter(|(_, present)| *present).map(|(info, _)| info)
+            }
+        }
+
+        impl crate::config::wire::Wire for $name {
+            fn read(node: &crate::config::node::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
+                let mut settings = Self::default();
+                crate::config::wire::members(node, problems, |key, value, problems| {
+                    match key {
+                        $($key => settings.$field = crate::config::wire::Wire::read(value, problems),)+
+                        $($inert => problems.warn(crate::config::problem::Kind::Inert { reason: $reason }),)*
+                        other if Self::SILENT.contains(&other) => {}
+                        $(other if $deeper::KEYS.iter().any(|info| info.key == other) => {
+                            problems.error(crate::config::problem::Kind::MisplacedKey);
+                        })?
+                        other => crate::config::wire::unknown(other, Self::KEYS, problems),
+                    }
+                })?;
+                Some(settings)
+            }
+
+            #[cfg(feature = "cli")]
+            fn schema() -> serde_json::Value {
+                let mut properties = serde_json::Map::new();
+                $(properties.insert($key.to_owned(), crate::config::schema::described(
+                    <$type as crate::config::wire::Wire>::schema(), &[$($doc),+], &[$($($used_by),+)?], None));)+
+                $(properties.insert($inert.to_owned(), crate::config::schema::described(
+                    serde_json::json!({}), &[$($inert_doc),+], &[$($($inert_by),+)?], Some($reason)));)*
+                $(properties.insert($silent.to_owned(), serde_json::json!({ "description": "Written by a console; ignored." }));)*
+                crate::config::schema::object(&[$($about),+], properties)
+            }
+        }
+    };
+}
+pub(super) use settings;
+
+/// Walks the members of an object; `None` where `node` is none. Keys of the form `_…_` belong to the envelope.
+pub fn members(node: &Node, problems: &mut Problems, mut each: impl FnMut(&str, &Node, &mut Problems)) -> Option<()> {
+    let Node::Map(members) = node else {
+        problems.error(Kind::WrongKind { expected: "an object", found: node.kind() });
+        return None;
+    };
+    for (key, value) in members.iter().filter(|(key, _)| !is_envelope(key)) {
+        problems.at(key, |problems| each(key, value, problems));
+    }
+    Some(())
+}
+
+/// Whether a key has the underscore form of Higress's envelope: `_rules_`, `_match_route_`, `_plugin_id_`.
+#[must_use]
+pub fn is_envelope(key: &str) -> bool {
+    key.len() > 2 && key.starts_with('_') && key.ends_with('_')
+}
+
+/// Reports a key that nothing reads, with the nearest one that something does.
+pub fn unknown(key: &str, known: &'static [KeyInfo], problems: &mut Problems) {
+    let meant = nearest(key, known.iter().map(|info| info.key));
+    problems.warn(Kind::UnknownKey { meant });
+}
+
+/// A secret. It prints as `***` and is compared by nobody.
+#[derive(Clone, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself. Only what goes upstream may call this.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Text; a number or a boolean stands for its spelling, `null` for nothing, as in the reference.
+impl Wire for String {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(text.clone()),
+            Node::Number(number) => Some(number.to_string()),
+            Node::Bool(value) => Some(value.to_string()),
+            Node::Null => None,
+            Node::List(_) | Node::Map(_) => {
+                problems.error(Kind::WrongKind { expected: "a string", found: node.kind() });
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": ["string", "number", "boolean", "null"] })
+    }
+}
+
+impl Wire for Secret {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        String::read(node, problems).map(Self)
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": ["string", "number"], "writeOnly": true })
+    }
+}
+
+impl Wire for bool {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node {
+            Node::Bool(value) => Some(*value),
+            Node::Text(text) if text.eq_ignore_ascii_case("true") || text == "1" => Some(true),
+            Node::Text(text) if text.eq_ignore_ascii_case("false") || text == "0" || text.is_empty() => Some(false),
+            Node::Number(number) => Some(number.as_f64() != Some(0.0)),
+            Node::Null => None,
+            Node::Text(_) | Node::List(_) | Node::Map(_) => {
+                problems.error(Kind::WrongKind { expected: "a boolean", found: node.kind() });
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": ["boolean", "string", "number", "null"] })
+    }
+}
+
+/// A whole number; the text of one stands for it.
+impl Wire for u32 {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let whole = match node {
+            Node::Null => return None,
+            // Numbers pass through a protobuf struct on Higress, which knows only doubles: `1.0` is 1.
+            Node::Number(number) => whole(&number.to_string()),
+            Node::Text(text) => whole(text.trim()),
+            Node::Bool(_) | Node::List(_) | Node::Map(_) => None,
+        };
+        match whole {
+            Some(whole) => Some(whole),
+            None => {
+                problems.error(Kind::WrongKind { expected: "a whole number that is not negative", found: node.kind() });
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": ["integer", "string", "null"], "minimum": 0, "maximum": Self::MAX })
+    }
+}
+
+fn whole(text: &str) -> Option<u32> {
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+}
+
+/// A list; a single value stands for a list of one, `null` for the empty one, as in the reference.
+impl<T: Wire> Wire for Vec<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node {
+            Node::Null => Some(Self::new()),
+            Node::List(items) => Some(
+                items
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, item)| problems.at_index(index, |problems| T::read(item, problems)))
+                    .collect(),
+            ),
+            Node::Bool(_) | Node::Number(_) | Node::Text(_) | Node::Map(_) => {
+                Some(T::read(node, problems).into_iter().collect())
+            }
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [{ "type": "array", "items": T::schema() }, T::schema()] })
+    }
+}
+
+/// An object whose keys are free, in document order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table<T>(pub Vec<(String, T)>);
+
+impl<T: Wire + Default> Wire for Table<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if *node == Node::Null {
+            return None;
+        }
+        let mut table = Vec::new();
+        members(node, problems, |key, value, problems| {
+            let mark = problems.mark();
+            match T::read(value, problems) {
+                Some(value) => table.push((key.to_owned(), value)),
+                // `null` is an empty value here, unless it was reported.
+                None if problems.errors_since(mark).next().is_none() => table.push((key.to_owned(), T::default())),
+                None => {}
+            }
+        })?;
+        Some(Self(table))
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": "object", "additionalProperties": T::schema() })
+    }
+}
+
+macro_rules! choices {
+    ($(#[doc = $about:literal])+ pub enum $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+ }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl crate::config::wire::Wire for $name {
+            fn read(node: &crate::config::node::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
+                let text = String::read(node, problems)?;
+                match text.as_str() {
+                    $($text => return Some(Self::$variant),)+
+                    // The reference reads an empty string as unset.
+                    "" => return None,
+                    _ => {}
+                }
+                let meant = crate::config::problem::nearest(&text, [$($text),+]).map(str::to_owned);
+                problems.error(crate::config::problem::Kind::UnknownValue { found: text, meant });
+                None
+            }
+
+            #[cfg(feature = "cli")]
+            fn schema() -> serde_json::Value {
+                serde_json::json!({ "oneOf": [$({ "const": $text, "description": crate::config::schema::text(&[$($doc),+]) }),+, { "const": "" }] })
+            }
+        }
+    };
+}
+pub(super) use choices;

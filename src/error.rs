@@ -1,0 +1,209 @@
+//! What Waypost answers itself: one enum, a status, and a body in the dialect of the client.
+
+use crate::json::literal;
+use crate::operation::{Dialect, Operation};
+use crate::path::Refusal;
+
+/// Why a request is answered here and not upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// `:path` is no path that can be forwarded.
+    InvalidPath(&'static str),
+    /// The provider does not serve this operation.
+    OperationNotServed(Operation),
+    /// The provider speaks other dialects than the client.
+    ConversionNeeded {
+        /// What the client asked for.
+        operation: Operation,
+        /// What the client speaks.
+        client: Dialect,
+        /// The provider's type.
+        provider_type: &'static str,
+    },
+    /// The upstream path holds the model, and neither path nor body names one.
+    ModelMissing,
+    /// The body is no JSON object that can be read; the reason never quotes it.
+    InvalidBody(&'static str),
+    /// The rule that serves this request is broken; the text names the problem and holds no secret.
+    Configuration(String),
+    /// A body that has to be held is longer than the host buffers.
+    BodyTooLarge,
+    /// The host does not deliver bodies while headers are held.
+    HoldNotHonoured,
+}
+
+/// A local reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON, with `content-type: application/json`.
+    pub body: String,
+}
+
+impl Error {
+    /// HTTP status: 4xx for what the client can mend, 5xx for what it cannot.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::InvalidPath(_) | Self::ModelMissing | Self::InvalidBody(_) => 400,
+            Self::OperationNotServed(_) => 404,
+            Self::BodyTooLarge => 413,
+            Self::HoldNotHonoured => 500,
+            Self::ConversionNeeded { .. } => 501,
+            Self::Configuration(_) => 503,
+        }
+    }
+
+    /// The stable code, listed in the README.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidPath(_) => "invalid_path",
+            Self::OperationNotServed(_) => "operation_not_served",
+            Self::ConversionNeeded { .. } => "conversion_needed",
+            Self::ModelMissing => "model_missing",
+            Self::InvalidBody(_) => "invalid_body",
+            Self::Configuration(_) => "configuration_error",
+            Self::BodyTooLarge => "body_too_large",
+            Self::HoldNotHonoured => "hold_not_honoured",
+        }
+    }
+
+    /// The message for people.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::InvalidPath(reason) => format!("the request path {reason}"),
+            Self::OperationNotServed(Operation::Passthrough) => "this provider does not serve paths that are no known operation".to_owned(),
+            Self::OperationNotServed(operation) => format!("this provider does not serve `{operation}`"),
+            Self::ConversionNeeded { operation, client, provider_type } => format!(
+                "`{operation}` is {client} protocol, which provider type `{provider_type}` does not speak; conversion is not \
+                 supported yet (if the upstream does speak it, set `endpoints.{operation}`)"
+            ),
+            Self::ModelMissing => "the upstream path needs a model and the request names none".to_owned(),
+            Self::InvalidBody(reason) => format!("the request body {reason}"),
+            Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
+            Self::BodyTooLarge => {
+                "the body must be held because the upstream path depends on it, and is longer than the gateway buffers; raise \
+                 `per_connection_buffer_limit_bytes` of the listener (or `request_body_buffer_limit` of the route) in Envoy"
+                    .to_owned()
+            }
+            Self::HoldNotHonoured => {
+                "the upstream path depends on the body, and this host does not deliver the body while headers are held; set \
+                 `allow_on_headers_stop_iteration: true` in Envoy's wasm PluginConfig (Envoy 1.35 or later)"
+                    .to_owned()
+            }
+        }
+    }
+
+    /// The reply in the client's dialect, as that dialect's own errors look.
+    ///
+    /// Sources: <https://platform.openai.com/docs/guides/error-codes>, <https://docs.claude.com/en/api/errors>,
+    /// <https://cloud.google.com/apis/design/errors>.
+    #[must_use]
+    pub fn reply(&self, dialect: Dialect) -> Reply {
+        let status = self.status();
+        let (message, code) = (self.message(), self.code());
+        let (message, code) = (literal(&message), literal(code));
+        // The parts are literals that need no escaping, but for the message.
+        let body = match dialect {
+            Dialect::Anthropic => format!(
+                r#"{{"type":"error","error":{{"type":"{}","message":{message},"code":{code},"source":"{SOURCE}"}}}}"#,
+                anthropic_type(status)
+            ),
+            Dialect::Gemini => format!(
+                r#"{{"error":{{"code":{status},"message":{message},"status":"{}","details":[{{"reason":{code},"source":"{SOURCE}"}}]}}}}"#,
+                google_status(status)
+            ),
+            Dialect::Bedrock => format!(r#"{{"message":{message},"code":{code},"source":"{SOURCE}"}}"#),
+            Dialect::OpenAi | Dialect::Own => format!(
+                r#"{{"error":{{"message":{message},"type":"{}","param":null,"code":{code},"source":"{SOURCE}"}}}}"#,
+                openai_type(status)
+            ),
+        };
+        Reply { status, body }
+    }
+
+    /// The error of a path that the rule refuses.
+    #[must_use]
+    pub const fn of_refusal(refusal: Refusal, operation: Operation, provider_type: &'static str) -> Self {
+        match refusal {
+            Refusal::NotListed | Refusal::UnknownPath => Self::OperationNotServed(operation),
+            Refusal::Conversion { client } => Self::ConversionNeeded { operation, client, provider_type },
+            Refusal::Unsafe(reason) => Self::InvalidPath(reason.reason()),
+            Refusal::NoModel => Self::ModelMissing,
+        }
+    }
+}
+
+impl From<crate::json::Error> for Error {
+    fn from(error: crate::json::Error) -> Self {
+        use crate::json::ErrorKind;
+        Self::InvalidBody(match error.kind {
+            ErrorKind::Truncated => "ends in the middle of its JSON",
+            ErrorKind::NotAnObject => "is not a JSON object",
+            ErrorKind::TrailingGarbage => "goes on after its JSON object",
+            ErrorKind::TooDeep => "is nested too deeply",
+            ErrorKind::DuplicateKey { .. } => "names a key twice that may stand only once, such as `model`",
+            ErrorKind::ByteOrderMark => "begins with a byte order mark",
+            ErrorKind::InvalidUtf8 => "is not UTF-8 where it matters",
+            ErrorKind::KeyTooLong | ErrorKind::MemberTooLong => "has a key or value that is too long to look at",
+            _ => "is not JSON",
+        })
+    }
+}
+
+/// Who made the error: a client can tell it from one of the vendor's.
+const SOURCE: &str = "gateway";
+
+const fn openai_type(status: u16) -> &'static str {
+    match status {
+        404 => "not_found_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
+const fn anthropic_type(status: u16) -> &'static str {
+    match status {
+        404 => "not_found_error",
+        413 => "request_too_large",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
+const fn google_status(status: u16) -> &'static str {
+    match status {
+        404 => "NOT_FOUND",
+        400..=499 => "INVALID_ARGUMENT",
+        501 => "UNIMPLEMENTED",
+        503 => "UNAVAILABLE",
+        _ => "INTERNAL",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn speaks_the_clients_dialect_and_names_its_source() {
+        let error = Error::of_refusal(Refusal::Conversion { client: Dialect::Anthropic }, Operation::Messages, "groq");
+        for (dialect, pointer) in [
+            (Dialect::OpenAi, "/error/message"),
+            (Dialect::Anthropic, "/error/message"),
+            (Dialect::Gemini, "/error/message"),
+            (Dialect::Bedrock, "/message"),
+        ] {
+            let reply = error.reply(dialect);
+            let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+            assert_eq!(reply.status, 501);
+            assert!(body.pointer(pointer).unwrap().as_str().unwrap().contains("endpoints.messages"), "{body}");
+            assert!(reply.body.contains("\"gateway\"") && reply.body.contains("conversion_needed"), "{body}");
+        }
+    }
+}

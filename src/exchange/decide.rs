@@ -1,0 +1,279 @@
+//! The decision: rule, provider, operation, path, model and credential of one request. The filter acts on it, `waypost
+//! explain` prints it; both call [`decide`].
+
+use super::credential::{self, Put};
+use super::head::{Edits, Head};
+use crate::config::{Config, Provider, Serve};
+use crate::error::{Error, Reply};
+use crate::operation::{ClientPath, Dialect, Operation};
+use crate::path::query::Query;
+use crate::path::{Fill, Why, segment};
+use crate::rules::Facts;
+use std::rc::Rc;
+
+/// What is known of the body when a decision is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'b> {
+    /// It is still to come.
+    Pending,
+    /// There is none, or it names no model.
+    NoModel,
+    /// It names this model.
+    Model(&'b str),
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub struct Decision {
+    /// The rule that serves it: `_rules_[0]` or `global`.
+    pub rule: String,
+    /// The provider, unless none is configured or the rule is broken.
+    pub provider: Option<Rc<Provider>>,
+    /// What the client asks for.
+    pub operation: Operation,
+    /// What to do.
+    pub verdict: Verdict,
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing: no provider is configured for it.
+    Untouched,
+    /// Decide again when the body is there: the upstream path holds its model.
+    NeedsBody,
+    /// Send it upstream.
+    Send(Upstream),
+    /// Answer it here.
+    Refuse(Error, Dialect),
+}
+
+/// A request as it goes upstream.
+#[derive(Debug)]
+pub struct Upstream {
+    /// `:authority`; `None` keeps the client's.
+    pub authority: Option<String>,
+    /// `:path`, a credential in the query included.
+    pub path: String,
+    /// `path` with a credential in it shown as `***`.
+    pub shown_path: String,
+    /// What decided about the path.
+    pub why: Why,
+    /// The model, where path or body names one.
+    pub model: Option<Model>,
+    /// What changes on the headers.
+    pub edits: Edits,
+}
+
+/// The model of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// As the client named it.
+    pub requested: String,
+    /// As it goes upstream.
+    pub upstream: String,
+    /// The key of `modelMapping` that decided.
+    pub mapping: Option<String>,
+}
+
+/// What the decision starts from: the client's own host and path. They differ from the headers where an earlier attempt
+/// of the same request was already rewritten.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// `:authority` as the client sent it.
+    pub authority: Option<&'a [u8]>,
+    /// `:path` as the client sent it.
+    pub path: Option<&'a [u8]>,
+    /// Name of the Envoy route, if a rule looks at it.
+    pub route: Option<&'a str>,
+    /// Name of the Envoy cluster, if a rule looks at it.
+    pub cluster: Option<&'a str>,
+}
+
+/// Decides about one request. Calls with the same arguments give the same decision, but for the turn of tokens.
+#[must_use]
+pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) -> Decision {
+    let authority = client.authority.and_then(|bytes| core::str::from_utf8(bytes).ok());
+    let (rule, serve) = config.select(Facts { authority, route: client.route, cluster: client.cluster });
+    let target = client.path.unwrap_or_default();
+    let text = core::str::from_utf8(target).unwrap_or_default();
+    let path = ClientPath::parse(text);
+    let mut decision =
+        Decision { rule: rule.to_owned(), provider: None, operation: path.operation, verdict: Verdict::Untouched };
+    let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
+    decision.verdict = match serve {
+        Serve::Untouched => Verdict::Untouched,
+        Serve::Broken(problem) => refuse(Error::Configuration(problem.to_string())),
+        Serve::Provider(provider) => {
+            decision.provider = Some(Rc::clone(provider));
+            // A path that is not UTF-8 has parsed as an empty one.
+            if text.starts_with('/') {
+                send(provider, &path, authority, text, head, body).unwrap_or_else(refuse)
+            } else {
+                refuse(Error::InvalidPath("does not begin with `/` or is not UTF-8"))
+            }
+        }
+    };
+    decision
+}
+
+fn send(
+    provider: &Provider,
+    path: &ClientPath<'_>,
+    authority: Option<&str>,
+    target: &str,
+    head: &Head,
+    body: Body<'_>,
+) -> Result<Verdict, Error> {
+    let needs_body = provider.paths.needs_body_model(path);
+    if needs_body && body == Body::Pending {
+        // What is refused whatever the body says is refused before it is waited for.
+        let probe = Fill { model: Some("model"), secret_parameters: &[] };
+        return match provider.paths.resolve(path, probe) {
+            Ok(_) => Ok(Verdict::NeedsBody),
+            Err(refusal) => Err(Error::of_refusal(refusal, path.operation, provider.preset.name)),
+        };
+    }
+    let model = model(provider, path, body)?;
+    let secret_parameters = provider.secret_parameters();
+    let in_path = model.as_ref().filter(|model| needs_body || model.upstream != model.requested);
+    let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), secret_parameters };
+    let resolved = provider
+        .paths
+        .resolve(path, fill)
+        .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
+    let mut edits = Edits::default();
+    credential::strip(provider, head, &mut edits);
+    let mut upstream_path = resolved.path;
+    let mut shown_path = upstream_path.clone();
+    let surface = provider.surface(resolved.surface);
+    let upstream_authority = surface.authority.clone();
+    let put = credential::choose(provider, &surface.placement, head, path.query);
+    if let Put::Query { name, value } = &put {
+        for (out, value) in [(&mut upstream_path, value.as_str()), (&mut shown_path, "***")] {
+            let separator = if out.contains('?') { '&' } else { '?' };
+            out.push(separator);
+            out.push_str(name);
+            out.push('=');
+            out.push_str(value);
+        }
+    }
+    edits.set(":path", upstream_path.as_str());
+    if upstream_path != target {
+        edits.set(ORIGINAL_PATH, without_secrets(path, target, secret_parameters));
+    }
+    if let Some(upstream) = &upstream_authority {
+        edits.set(":authority", upstream.as_str());
+        if let Some(authority) = authority.filter(|authority| authority != upstream) {
+            edits.set(ORIGINAL_HOST, authority);
+        }
+    }
+    for name in [ORIGINAL_PATH, ORIGINAL_HOST] {
+        if head.has(name) && edits.value(name).is_none() {
+            edits.remove.push(name);
+        }
+    }
+    if let Put::Header { name, value } = put {
+        edits.credential = Some(edits.set.len());
+        edits.set(name, value);
+    }
+    for (name, value) in &surface.defaults {
+        if !head.has(name) {
+            edits.set(*name, value.as_str());
+        }
+    }
+    Ok(Verdict::Send(Upstream {
+        authority: upstream_authority,
+        path: upstream_path,
+        shown_path,
+        why: resolved.why,
+        model,
+        edits,
+    }))
+}
+
+/// Where the client's own path is kept for what comes after, as in ai-proxy.
+pub const ORIGINAL_PATH: &str = "x-envoy-original-path";
+/// Where the client's own host is kept for what comes after, as in ai-proxy.
+pub const ORIGINAL_HOST: &str = "x-envoy-original-host";
+
+/// The client's target; without the parameters that are credentials, because this copy goes upstream.
+fn without_secrets(path: &ClientPath<'_>, target: &str, secret_parameters: &[String]) -> String {
+    let secret = |query: &str| secret_parameters.iter().any(|name| crate::path::query::value(query, name).is_some());
+    if !path.query.is_some_and(secret) {
+        return target.to_owned();
+    }
+    let mut out = target.split('?').next().unwrap_or_default().to_owned();
+    Query::default().append(&mut out, path.query, secret_parameters);
+    out
+}
+
+/// The model of the path or of the body, mapped.
+fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<Option<Model>, Error> {
+    let in_path = match path.id("model") {
+        Some(sent) => {
+            let decoded = segment::decode(sent).ok_or(Error::InvalidPath(segment::Unsafe::Escape.reason()))?;
+            Some(
+                String::from_utf8(decoded.into_owned())
+                    .map_err(|_| Error::InvalidPath("names a model that is not UTF-8"))?,
+            )
+        }
+        None => None,
+    };
+    let in_body = match body {
+        Body::Model(model) => Some(model.to_owned()),
+        Body::Pending | Body::NoModel => None,
+    };
+    Ok(match in_path.or(in_body) {
+        Some(requested) => Some(Model::of(provider, requested)),
+        None if body == Body::NoModel => Model::default_of(provider),
+        None => None,
+    })
+}
+
+impl Model {
+    /// Maps a requested name.
+    #[must_use]
+    pub fn of(provider: &Provider, requested: String) -> Self {
+        if provider.original {
+            return Self { upstream: requested.clone(), requested, mapping: None };
+        }
+        let mapped = provider.models.map(&requested);
+        let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
+        Self { requested, upstream, mapping }
+    }
+
+    /// The model of a request that names none: the target of `*`.
+    #[must_use]
+    pub fn default_of(provider: &Provider) -> Option<Self> {
+        let model = provider.models.default_model().filter(|_| !provider.original)?;
+        Some(Self { requested: String::new(), upstream: model.to_owned(), mapping: Some("*".to_owned()) })
+    }
+}
+
+/// The dialect to answer in: the operation's, else what the headers betray, else OpenAI's.
+fn dialect(path: &ClientPath<'_>, head: &Head) -> Dialect {
+    path.operation.dialect().unwrap_or_else(|| {
+        if head.has("anthropic-version") {
+            Dialect::Anthropic
+        } else if head.has("x-goog-api-key") {
+            Dialect::Gemini
+        } else {
+            Dialect::OpenAi
+        }
+    })
+}
+
+impl Verdict {
+    /// The local reply of a refusal.
+    #[must_use]
+    pub fn reply(&self) -> Option<Reply> {
+        match self {
+            Self::Refuse(error, dialect) => Some(error.reply(*dialect)),
+            Self::Untouched | Self::NeedsBody | Self::Send(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! One request and its response, as a state machine without I/O: callbacks go in as plain data, effects come out.
+//!
+//! Headers decide all they can: rule, provider, operation, path, credential. They wait for the body only where the
+//! upstream path holds a model that the body names. Everywhere else they go at once, and a body that has to change is
+//! changed chunk by chunk as it passes.
+//!
+//! Dialect conversion will be a stage between the body scanner and the upstream, chosen at configure time; until then
+//! [`crate::path::Refusal::Conversion`] stands in its place.
+
+mod body;
+mod credential;
+pub mod decide;
+pub mod head;
+
+use crate::config::{Config, Provider};
+use crate::error::{Error, Reply};
+use crate::operation::{ClientPath, Dialect, Operation};
+use body::Chunk;
+use decide::{Body, Client, Decision, Model, Upstream, Verdict, decide};
+use head::{Edits, Head};
+use std::rc::Rc;
+
+/// The longest body that is held when nothing else is configured, in bytes: Envoy's own default for what it buffers
+/// for a stream (`per_connection_buffer_limit_bytes`). A longer one would get Envoy's 413, after all of it was sent.
+pub const MAX_HELD_BODY: u64 = 1024 * 1024;
+
+/// The request headers with what the host knows beside them.
+#[derive(Debug)]
+pub struct RequestHeaders {
+    /// The headers.
+    pub head: Head,
+    /// Host and path as the client sent them, where an earlier attempt already rewrote the headers.
+    pub saved: Option<Saved>,
+    /// Name of the Envoy route, if [`Config::needs_route`].
+    pub route: Option<String>,
+    /// Name of the Envoy cluster, if [`Config::needs_cluster`].
+    pub cluster: Option<String>,
+    /// Whether there is neither body nor trailers.
+    pub end_of_stream: bool,
+}
+
+/// The client's own host and path, kept where only the host of the filter can write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// `:authority`
+    pub authority: Vec<u8>,
+    /// `:path`
+    pub path: Vec<u8>,
+}
+
+impl Saved {
+    /// The stored form: authority and path, one line each.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.authority.as_slice(), b"\n", self.path.as_slice()].concat()
+    }
+
+    /// Reads the stored form.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let line = memchr::memchr(b'\n', bytes)?;
+        let (authority, path) = bytes.split_at_checked(line)?;
+        Some(Self { authority: authority.to_vec(), path: path.get(1..)?.to_vec() })
+    }
+}
+
+/// What the host does after the request headers.
+#[derive(Debug)]
+pub enum HeadersEffect {
+    /// Nothing, and nothing later: the request is not ours.
+    Ignore,
+    /// Apply the edits and go on.
+    Send(Edits),
+    /// Hold the headers and give the whole body.
+    Hold,
+    /// Answer.
+    Reply(Reply),
+}
+
+/// What the host does with a part of the request body.
+#[derive(Debug)]
+pub enum BodyEffect {
+    /// Pass it on.
+    Pass,
+    /// Pass these bytes on in its place.
+    Replace(Vec<u8>),
+    /// Keep holding.
+    Hold,
+    /// Apply the edits to the headers that were held, replace the body if one is given, and go on.
+    Release {
+        /// Header edits, the exact `content-length` included.
+        edits: Edits,
+        /// The new body.
+        body: Option<Vec<u8>>,
+    },
+    /// Answer.
+    Reply(Reply),
+}
+
+/// One request.
+#[derive(Default)]
+pub struct Exchange {
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    /// Before the headers, or nothing to do any more.
+    #[default]
+    Idle,
+    /// Headers wait for the body.
+    Held { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect },
+    /// The body is edited as it passes.
+    Streaming { body: Box<body::Stream>, dialect: Dialect },
+}
+
+impl Exchange {
+    /// Takes the request headers.
+    pub fn on_request_headers(&mut self, config: &Config, request: RequestHeaders) -> HeadersEffect {
+        let pending = if request.end_of_stream { Body::NoModel } else { Body::Pending };
+        let Decision { provider, operation, verdict, .. } = decide(config, request.client(), &request.head, pending);
+        let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
+        match (verdict, provider) {
+            (Verdict::Untouched, _) => HeadersEffect::Ignore,
+            (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(error.reply(dialect)),
+            (Verdict::NeedsBody, Some(provider)) => {
+                if let Some(error) = unholdable(&request.head) {
+                    return HeadersEffect::Reply(error.reply(dialect));
+                }
+                self.state = State::Held { request: Box::new(request), provider, dialect };
+                HeadersEffect::Hold
+            }
+            (Verdict::Send(Upstream { mut edits, .. }), Some(provider)) => {
+                if !request.end_of_stream && body::is_edited(&provider, operation, &request.head) {
+                    match body::Stream::new(&provider) {
+                        Ok(body) => self.state = State::Streaming { body: Box::new(body), dialect },
+                        Err(error) => return HeadersEffect::Reply(error.reply(dialect)),
+                    }
+                    if request.head.has("content-length") {
+                        edits.remove.push("content-length");
+                    }
+                }
+                HeadersEffect::Send(edits)
+            }
+            (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
+        }
+    }
+
+    /// Whether the request body has to be given at all, and whether as a whole.
+    #[must_use]
+    pub const fn wants_body(&self) -> WantsBody {
+        match &self.state {
+            State::Idle => WantsBody::No,
+            State::Held { .. } => WantsBody::Whole,
+            State::Streaming { .. } => WantsBody::Chunks,
+        }
+    }
+
+    /// Takes a chunk of a body that passes. The end may come with data, alone, or by trailers; all are the same here.
+    pub fn on_request_chunk(&mut self, chunk: &[u8], end: bool) -> BodyEffect {
+        let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
+        let (result, dialect) = (body.feed(chunk, end), *dialect);
+        if end || result.is_err() {
+            self.state = State::Idle;
+        }
+        match result {
+            Ok(Chunk::Pass) => BodyEffect::Pass,
+            Ok(Chunk::Replace(bytes)) => BodyEffect::Replace(bytes),
+            Err(error) => BodyEffect::Reply(error.reply(dialect)),
+        }
+    }
+
+    /// Takes a whole body that was held.
+    pub fn on_held_body(&mut self, config: &Config, whole: &[u8]) -> BodyEffect {
+        let State::Held { request, provider, dialect } = core::mem::take(&mut self.state) else {
+            return BodyEffect::Pass;
+        };
+        let operation = request.operation();
+        let edited = body::is_edited(&provider, operation, &request.head);
+        let held = match body::held(&provider, whole, edited) {
+            Ok(held) => held,
+            Err(error) => return BodyEffect::Reply(error.reply(dialect)),
+        };
+        let known = held.model.as_ref().map_or(Body::NoModel, |model| Body::Model(&model.requested));
+        match decide(config, request.client(), &request.head, known).verdict {
+            Verdict::Send(Upstream { mut edits, .. }) => {
+                if let Some(changed) = &held.changed
+                    && request.head.has("content-length")
+                {
+                    edits.set("content-length", changed.len().to_string());
+                }
+                BodyEffect::Release { edits, body: held.changed }
+            }
+            Verdict::Refuse(error, dialect) => BodyEffect::Reply(error.reply(dialect)),
+            Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,
+        }
+    }
+}
+
+/// The model that a whole body names, mapped; what [`Exchange::on_held_body`] sees of it.
+///
+/// # Errors
+/// The body is no JSON object that can be read.
+pub fn body_model(provider: &Rc<Provider>, body: &[u8]) -> Result<Option<Model>, Error> {
+    body::held(provider, body, true).map(|held| held.model)
+}
+
+/// Whether a body of that operation is edited as it passes.
+#[must_use]
+pub fn is_body_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
+    body::is_edited(provider, operation, head)
+}
+
+/// How the request body is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantsBody {
+    /// Not at all.
+    No,
+    /// As a whole, with the headers held.
+    Whole,
+    /// Chunk by chunk, as it passes.
+    Chunks,
+}
+
+impl RequestHeaders {
+    /// The client's side of the request, as it was before any rewrite.
+    #[must_use]
+    pub fn client(&self) -> Client<'_> {
+        let saved = self.saved.as_ref();
+        Client {
+            authority: saved.map(|saved| saved.authority.as_slice()).or_else(|| self.head.get(":authority")),
+            path: saved.map(|saved| saved.path.as_slice()).or_else(|| self.head.get(":path")),
+            route: self.route.as_deref(),
+            cluster: self.cluster.as_deref(),
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        let path = self.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
+        ClientPath::parse(path).operation
+    }
+}
+
+/// Why a body cannot be held, as far as its headers tell.
+fn unholdable(head: &Head) -> Option<Error> {
+    if !body::is_plain_json(head) {
+        return Some(Error::InvalidBody("must be uncompressed JSON, because the upstream path depends on its model"));
+    }
+    let length = head.text("content-length").and_then(|text| text.trim().parse::<u64>().ok());
+    length.is_some_and(|length| length > MAX_HELD_BODY).then_some(Error::BodyTooLarge)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! The decision about one request, written out for people. It calls what the filter calls.
+
+use crate::config::{Config, Provider};
+use crate::error::Error;
+use crate::exchange::decide::{Body, Client, Decision, Upstream, Verdict, decide};
+use crate::exchange::head::Head;
+use crate::exchange::{body_model, is_body_edited};
+use crate::operation::{ClientPath, Operation};
+use crate::path::{BaseFrom, VersionFrom, Why};
+use core::fmt;
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// One line of the trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What was decided: `rule`, `provider`, `operation`, `model`, `path`, `query`, `host`, `credential`, `body`, `reply`.
+    pub what: &'static str,
+    /// How, and why.
+    pub detail: String,
+}
+
+/// A decision with its reasons. Secrets in it are `***`.
+#[derive(Debug)]
+pub struct Explanation {
+    method: String,
+    decision: Decision,
+    reply: Option<(u16, String)>,
+    steps: Vec<Step>,
+}
+
+/// A request to explain.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// Host, path, route and cluster.
+    pub client: Client<'a>,
+    /// Header fields beside those.
+    pub head: &'a Head,
+    /// The body, if it is known. An empty one is a request without body.
+    pub body: Option<&'a [u8]>,
+}
+
+/// Explains what becomes of a request.
+#[must_use]
+pub fn explain(config: &Config, request: Request<'_>) -> Explanation {
+    let bodiless = matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
+    let first = decide(config, request.client, request.head, if bodiless { Body::NoModel } else { Body::Pending });
+    let mut model = None;
+    let mut invalid = None;
+    if let (Some(provider), Some(body)) = (&first.provider, request.body) {
+        let needed =
+            matches!(first.verdict, Verdict::NeedsBody) || is_body_edited(provider, first.operation, request.head);
+        if needed && matches!(first.verdict, Verdict::NeedsBody | Verdict::Send(_)) {
+            match body_model(provider, body) {
+                Ok(found) => model = found,
+                Err(error) => invalid = Some(error),
+            }
+        }
+    }
+    let body = match (&model, request.body) {
+        (Some(model), _) => Body::Model(&model.requested),
+        (None, Some(_)) => Body::NoModel,
+        (None, None) if bodiless => Body::NoModel,
+        (None, None) => Body::Pending,
+    };
+    let mut decision = if invalid.is_some() { first } else { decide(config, request.client, request.head, body) };
+    if let Some(error) = invalid {
+        let dialect = decision.operation.dialect().unwrap_or(crate::operation::Dialect::OpenAi);
+        decision.verdict = Verdict::Refuse(error, dialect);
+    }
+    let reply = decision.verdict.reply().map(|reply| (reply.status, reply.body));
+    let steps = steps(config, &request, &decision);
+    Explanation { method: request.method.to_owned(), decision, reply, steps }
+}
+
+impl Explanation {
+    /// The trace.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Host and path upstream, where the request is sent. A credential in the path is `***`.
+    #[must_use]
+    pub fn upstream(&self) -> Option<(Option<&str>, &str)> {
+        match &self.decision.verdict {
+            Verdict::Send(upstream) => Some((upstream.authority.as_deref(), &upstream.shown_path)),
+            Verdict::Untouched | Verdict::NeedsBody | Verdict::Refuse(..) => None,
+        }
+    }
+
+    /// The whole decision as one object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Decision { rule, provider, operation, verdict } = &self.decision;
+        let provider = provider.as_ref().map(|provider| json!({ "id": provider.id, "type": provider.preset.name }));
+        let steps: Vec<_> = self.steps.iter().map(|step| json!({ "step": step.what, "detail": step.detail })).collect();
+        let mut out = json!({
+            "outcome": outcome(verdict),
+            "rule": rule,
+            "provider": provider,
+            "operation": operation.name(),
+            "upstream": null,
+            "model": null,
+            "headers": null,
+            "reply": null,
+            "steps": steps,
+        });
+        let Some(fields) = out.as_object_mut() else { return out };
+        if let Verdict::Send(upstream) = verdict {
+            fields
+                .insert("upstream".to_owned(), json!({ "authority": upstream.authority, "path": upstream.shown_path }));
+            if let Some(model) = &upstream.model {
+                let value =
+                    json!({ "requested": model.requested, "upstream": model.upstream, "mapping": model.mapping });
+                fields.insert("model".to_owned(), value);
+            }
+            let set: serde_json::Map<_, _> =
+                shown_headers(upstream).map(|(name, value)| (name, json!(value))).collect();
+            fields.insert("headers".to_owned(), json!({ "set": set, "removed": upstream.edits.remove }));
+        }
+        if let Some((status, body)) = &self.reply {
+            let body = serde_json::from_str(body).unwrap_or(Value::Null);
+            fields.insert("reply".to_owned(), json!({ "status": status, "body": body }));
+        }
+        out
+    }
+}
+
+const fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Untouched => "untouched",
+        Verdict::NeedsBody => "needs_body",
+        Verdict::Send(_) => "send",
+        Verdict::Refuse(..) => "refuse",
+    }
+}
+
+/// The headers that are set, with the credential as `***` behind its scheme.
+fn shown_headers(upstream: &Upstream) -> impl Iterator<Item = (String, String)> {
+    upstream.edits.set.iter().enumerate().map(|(index, (name, value))| {
+        let shown = if Some(index) == upstream.edits.credential {
+            match value.split_once(' ') {
+                Some((scheme, _)) => format!("{scheme} ***"),
+                None => "***".to_owned(),
+            }
+        } else if name == ":path" {
+            upstream.shown_path.clone()
+        } else {
+            value.clone()
+        };
+        (name.clone(), shown)
+    })
+}
+
+fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut step = |what, detail: String| steps.push(Step { what, detail });
+    let client = request.client.path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
+    let path = ClientPath::parse(client);
+    step("rule", rule(config, request, &decision.rule));
+    if let Some(provider) = &decision.provider {
+        step("provider", format!("{}, {}", provider.label(), provider.preset.title));
+    }
+    step("operation", operation(&path));
+    match &decision.verdict {
+        Verdict::Untouched => step("reply", "no provider is configured here: the request passes untouched".to_owned()),
+        Verdict::NeedsBody => {
+            step("body", "the upstream path holds the model: headers are held until the body is there".to_owned())
+        }
+        Verdict::Refuse(error, dialect) => {
+            step("reply", format!("{} {} in {dialect} form: {}", error.status(), error.code(), error.message()));
+            if let (Error::ConversionNeeded { .. }, Some(provider)) = (error, &decision.provider) {
+                let spoken: Vec<_> = provider.preset.surfaces.iter().map(|surface| surface.dialect.name()).collect();
+                step(
+                    "reply",
+                    format!(
+                        "{} speaks: {}",
+                        provider.preset.name,
+                        if spoken.is_empty() { "its own protocol only".to_owned() } else { spoken.join(", ") }
+                    ),
+                );
+            }
+        }
+        Verdict::Send(upstream) => {
+            if let Some(model) = &upstream.model {
+                let by = model
+                    .mapping
+                    .as_ref()
+                    .map_or_else(|| "no mapping".to_owned(), |key| format!("by modelMapping `{key}`"));
+                step("model", format!("{:?} -> {:?}, {by}", model.requested, model.upstream));
+            }
+            if let Some(provider) = &decision.provider {
+                step("path", why(provider, decision.operation, upstream.why));
+                if let Some(query) = upstream
+                    .shown_path
+                    .split_once('?')
+                    .map(|(_, query)| query)
+                    .filter(|query| Some(*query) != path.query)
+                {
+                    step("query", format!("`{query}`: the client's, with the operator's values over them"));
+                }
+                step("host", host(upstream));
+                step("credential", credential(provider, upstream));
+                step("body", body(provider, decision.operation, request));
+            }
+        }
+    }
+    steps
+}
+
+fn rule(config: &Config, request: &Request<'_>, rule: &str) -> String {
+    let seen = |name: &str, value: Option<&str>| {
+        value.map_or_else(|| format!("no {name}"), |value| format!("{name} `{value}`"))
+    };
+    let host = request.client.authority.and_then(|bytes| core::str::from_utf8(bytes).ok());
+    let mut facts = vec![seen("host", host)];
+    if config.needs_route() {
+        facts.push(seen("route", request.client.route));
+    }
+    if config.needs_cluster() {
+        facts.push(seen("cluster", request.client.cluster));
+    }
+    let facts = facts.join(", ");
+    match rule {
+        "global" if config.has_rules() => format!("no rule matches {facts}: the global configuration serves"),
+        "global" => "the global configuration serves; there are no rules".to_owned(),
+        rule => format!("{rule} is the first that matches {facts}"),
+    }
+}
+
+fn operation(path: &ClientPath<'_>) -> String {
+    let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
+    match path.operation {
+        Operation::Passthrough => format!("passthrough: `{}` is no known operation", path.path),
+        operation => format!(
+            "{operation}: suffix `{}`, version {}, client prefix {}",
+            path.suffix,
+            or_none(path.version),
+            or_none(path.prefix)
+        ),
+    }
+}
+
+fn why(provider: &Provider, operation: Operation, why: Why) -> String {
+    let base_from = |from| match from {
+        BaseFrom::BaseUrl => "of baseUrl",
+        BaseFrom::Parent => "the parent of the endpoint in baseUrl",
+        BaseFrom::Preset => "of the preset",
+    };
+    let version_from = |from| match from {
+        VersionFrom::Setting => "versionPrefix is set",
+        VersionFrom::BaseUrlHasPath => "baseUrl has a path, so nothing is added",
+        VersionFrom::Preset => "of the preset",
+    };
+    let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
+    let parts = provider.paths.parts(operation).cloned().unwrap_or_default();
+    match why {
+        Why::Endpoint => format!("endpoints.{operation} is set: exactly this path"),
+        Why::Preserve => "pathMode is preserve: the client's path".to_owned(),
+        Why::Own => "the vendor's own protocol: the client's path, version included".to_owned(),
+        Why::WholeUrl => format!("baseUrl is the endpoint of {operation}: exactly this path"),
+        Why::PresetPath => format!("the preset has `{}` for {operation}", parts.suffix),
+        Why::Composed { base, version, preset_suffix } => format!(
+            "base path {} ({}) + version {} ({}) + suffix `{}` ({})",
+            or_none(&parts.base),
+            base_from(base),
+            or_none(&parts.version),
+            version_from(version),
+            parts.suffix,
+            if preset_suffix { "of the preset" } else { "canonical" }
+        ),
+        Why::Passthrough { base, version } => format!(
+            "passed through: base path {}, a leading version becomes the version prefix ({})",
+            base_from(base),
+            version_from(version)
+        ),
+    }
+}
+
+fn host(upstream: &Upstream) -> String {
+    match &upstream.authority {
+        Some(authority) => format!("`{authority}`; connection and TLS are the Envoy cluster's"),
+        None => "the client's: none is configured".to_owned(),
+    }
+}
+
+fn credential(provider: &Provider, upstream: &Upstream) -> String {
+    let set = upstream.edits.credential.and_then(|index| shown_headers(upstream).nth(index));
+    let put = match set {
+        Some((name, value)) => format!("`{name}: {value}`"),
+        None if upstream.path != upstream.shown_path => "`***` in the query".to_owned(),
+        None => "none".to_owned(),
+    };
+    let removed = &upstream.edits.remove;
+    let removed = if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") };
+    format!("{put} (auth: {}); removed: {removed}", provider.auth.name())
+}
+
+fn body(provider: &Rc<Provider>, operation: Operation, request: &Request<'_>) -> String {
+    let path = request.client.path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
+    let edited = is_body_edited(provider, operation, request.head);
+    match (provider.paths.needs_body_model(&ClientPath::parse(path)), edited) {
+        (true, true) => "held: the upstream path holds its model, which is mapped".to_owned(),
+        (true, false) => "held: the upstream path holds its model".to_owned(),
+        (false, true) => "passes; its `model` is mapped on the way".to_owned(),
+        (false, false) => "passes untouched".to_owned(),
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Width of the first column: the longest name of a step.
+        const WIDTH: usize = 10;
+        for Step { what, detail } in &self.steps {
+            writeln!(f, "{what:<WIDTH$}  {detail}")?;
+        }
+        let arrow = match (&self.decision.verdict, &self.reply) {
+            (Verdict::Send(upstream), _) => {
+                format!(
+                    "{} {}{}",
+                    self.method,
+                    upstream.authority.as_deref().unwrap_or("(client's host)"),
+                    upstream.shown_path
+                )
+            }
+            (_, Some((status, body))) => format!("{status} {body}"),
+            (Verdict::NeedsBody, _) => "depends on the body: give it with --body".to_owned(),
+            (Verdict::Untouched | Verdict::Refuse(..), None) => "untouched".to_owned(),
+        };
+        write!(f, "{:<WIDTH$}  {arrow}", "=>")
+    }
+}

@@ -1,0 +1,116 @@
+//! The top-level keys a scan is asked for.
+
+use core::fmt;
+use std::rc::Rc;
+
+use super::scan::MAX_KEY;
+
+/// How many keys one scan can be asked for: one bit each remembers which have been seen.
+pub const MAX_KEYS: usize = 64;
+
+/// The keys a scan is asked for, in a fixed order; reports name a key by its index. Made once at configure time; a
+/// clone is a reference count.
+#[derive(Clone, Debug)]
+pub struct Keys(Rc<[Box<str>]>);
+
+/// A set of keys that cannot be scanned for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysError {
+    /// More than [`MAX_KEYS`].
+    TooMany,
+    /// This key has more bytes than [`MAX_KEY`] leaves room for.
+    TooLong(Box<str>),
+    /// This key stands in the list twice.
+    Repeated(Box<str>),
+}
+
+impl fmt::Display for KeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "more than {MAX_KEYS} keys"),
+            Self::TooLong(key) => write!(f, "key of {} bytes is too long", key.len()),
+            Self::Repeated(key) => write!(f, "key {key:?} is repeated"),
+        }
+    }
+}
+
+impl core::error::Error for KeysError {}
+
+impl Keys {
+    /// Takes the keys, unescaped, in the order in which their indices count.
+    ///
+    /// # Errors
+    ///
+    /// Too many keys, one that could never be found, or one that stands in the list twice.
+    pub fn new<I>(names: I) -> Result<Self, KeysError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Box<str>>,
+    {
+        let mut keys: Vec<Box<str>> = Vec::new();
+        for name in names {
+            let name = name.into();
+            if keys.len() == MAX_KEYS {
+                return Err(KeysError::TooMany);
+            }
+            // Two bytes are the quotes.
+            if name.len() > MAX_KEY.saturating_sub(2) {
+                return Err(KeysError::TooLong(name));
+            }
+            if keys.contains(&name) {
+                return Err(KeysError::Repeated(name));
+            }
+            keys.push(name);
+        }
+        Ok(Self(keys.into()))
+    }
+
+    /// The index of an unescaped key.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|key| **key == *name)
+    }
+
+    /// The key with this index, unescaped.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&str> {
+        self.0.get(index).map(|key| &**key)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is asked for; such a scan only validates.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn counts_indices_in_the_given_order() {
+        let keys = Keys::new(["model", "stream"]).unwrap();
+        assert_eq!((keys.len(), keys.is_empty()), (2, false));
+        assert_eq!((keys.find("stream"), keys.find("Stream")), (Some(1), None));
+        assert_eq!((keys.get(0), keys.get(2)), (Some("model"), None));
+    }
+
+    #[test]
+    fn refuses_what_it_could_not_find() {
+        let many = (0..=MAX_KEYS).map(|n| n.to_string());
+        assert_eq!(Keys::new(many).unwrap_err(), KeysError::TooMany);
+        assert!(Keys::new([&*"k".repeat(MAX_KEY - 2)]).is_ok());
+        assert!(matches!(Keys::new([&*"k".repeat(MAX_KEY - 1)]), Err(KeysError::TooLong(_))));
+        assert_eq!(Keys::new(["a", "b", "a"]).unwrap_err(), KeysError::Repeated("a".into()));
+        assert!(Keys::new::<[&str; 0]>([]).unwrap().is_empty());
+    }
+}

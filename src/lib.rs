@@ -1,0 +1,48 @@
+//! Waypost sends every AI request down the right upstream path: it computes host and path, maps the model name and puts
+//! exactly one credential on the request.
+//!
+//! # The map of the house
+//!
+//! What a request goes through, in order:
+//!
+//! | step | module | decides |
+//! |---|---|---|
+//! | which rule | [`rules`] | the provider, by host, route and cluster |
+//! | what is asked for | [`operation`] | client prefix, version, operation |
+//! | which model | [`model`] | the upstream's name for it |
+//! | which path | [`path`] | THE RULE: endpoint, base path, version prefix, suffix, query |
+//! | which credential | [`exchange`] | what is removed, what is put on |
+//! | what changes in the body | [`exchange`], [`json`] | splices; all other bytes stay |
+//!
+//! [`config`] compiles a configuration into what those steps look up; [`provider`] is the table of what is known of each
+//! vendor. [`exchange::decide`] is the one function that the filter and `waypost explain` ([`explain`]) both call.
+//! [`error`] is every answer that Waypost gives itself.
+//!
+//! # Two worlds
+//!
+//! Everything but `plugin` is a pure core: bytes in, effects out, no host, no clock, no I/O. `plugin` is compiled for
+//! `wasm32-wasip1` only; it translates proxy-wasm callbacks into an [`exchange::Exchange`] and its effects into host
+//! calls. `proxy-wasm` and `log` are dependencies of that target only, so the compiler keeps the core pure.
+//!
+//! # No panic from input
+//!
+//! A panic in a filter takes every stream of its VM with it. So nothing outside tests unwraps, indexes, slices or counts
+//! unchecked; lints hold the three targets to that.
+
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test that panics has failed")
+)]
+
+pub mod config;
+pub mod error;
+pub mod exchange;
+pub mod explain;
+pub mod json;
+pub mod model;
+pub mod operation;
+pub mod path;
+#[cfg(target_os = "wasi")]
+mod plugin;
+pub mod provider;
+pub mod rules;

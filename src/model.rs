@@ -1,0 +1,221 @@
+//! Model mapping: the requested name to the upstream's.
+//!
+//! The order is fixed: an exact key, then the longest `prefix*`, then `~regex` keys as they stand, then `*`. The first
+//! key that matches decides; nothing is mapped twice.
+
+use core::fmt;
+use regex_lite::Regex;
+use std::borrow::Cow;
+
+/// The compiled `modelMapping` of one provider, with `modelStripPrefix` and `modelAddPrefix` around it.
+#[derive(Clone, Debug, Default)]
+pub struct ModelMapping {
+    exact: Vec<(String, String)>,
+    /// Longest prefix first.
+    prefixes: Vec<(String, String)>,
+    regexes: Vec<(Regex, String)>,
+    default: Option<String>,
+    strip: String,
+    add: String,
+}
+
+/// What a model name became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped<'m> {
+    /// The name that goes upstream.
+    pub name: Cow<'m, str>,
+    /// The key that decided, as configured; `None` where no key matched.
+    pub rule: Option<Rule<'m>>,
+}
+
+/// The key of a mapping that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule<'m> {
+    /// The name itself.
+    Exact(&'m str),
+    /// `prefix*`, without the star.
+    Prefix(&'m str),
+    /// `~regex`, without the tilde.
+    Regex(&'m str),
+    /// `*`
+    Default,
+}
+
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(key) => f.write_str(key),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+            Self::Regex(regex) => write!(f, "~{regex}"),
+            Self::Default => f.write_str("*"),
+        }
+    }
+}
+
+/// What is wrong with a key of a mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MappingError {
+    /// The regular expression does not compile.
+    Regex(String),
+    /// The key is empty.
+    EmptyKey,
+}
+
+impl ModelMapping {
+    /// A mapping that only strips and adds prefixes; [`ModelMapping::add`] puts keys into it.
+    #[must_use]
+    pub fn new(strip: &str, add: &str) -> Self {
+        Self { strip: strip.to_owned(), add: add.to_owned(), ..Self::default() }
+    }
+
+    /// Adds one key of the configuration, in document order.
+    ///
+    /// # Errors
+    /// See [`MappingError`].
+    pub fn add(&mut self, key: &str, target: &str) -> Result<(), MappingError> {
+        if key == "*" {
+            self.default = Some(target.to_owned());
+        } else if let Some(regex) = key.strip_prefix('~') {
+            let regex = Regex::new(regex).map_err(|error| MappingError::Regex(error.to_string()))?;
+            self.regexes.push((regex, target.to_owned()));
+        } else if let Some(prefix) = key.strip_suffix('*') {
+            let longer = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
+            self.prefixes.insert(longer, (prefix.to_owned(), target.to_owned()));
+        } else if key.is_empty() {
+            return Err(MappingError::EmptyKey);
+        } else {
+            self.exact.push((key.to_owned(), target.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether no name can change.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.exact.is_empty()
+            && self.prefixes.is_empty()
+            && self.regexes.is_empty()
+            && self.default.is_none()
+            && self.strip.is_empty()
+            && self.add.is_empty()
+    }
+
+    /// How many prefix and regex keys there are: from two on their order matters.
+    #[must_use]
+    pub const fn pattern_count(&self) -> usize {
+        self.prefixes.len().saturating_add(self.regexes.len())
+    }
+
+    /// Whether `*` is a key.
+    #[must_use]
+    pub const fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+
+    /// The model for a request that names none, if `*` is mapped to one.
+    #[must_use]
+    pub fn default_model(&self) -> Option<&str> {
+        self.default.as_deref().filter(|target| !target.is_empty())
+    }
+
+    /// Maps one name.
+    #[must_use]
+    pub fn map<'m>(&'m self, requested: &'m str) -> Mapped<'m> {
+        let name = requested.strip_prefix(self.strip.as_str()).filter(|name| !name.is_empty()).unwrap_or(requested);
+        let (mapped, rule) = self.lookup(name);
+        let name = if self.add.is_empty() || mapped.starts_with(&self.add) {
+            mapped
+        } else {
+            Cow::Owned(format!("{}{mapped}", self.add))
+        };
+        Mapped { name, rule }
+    }
+
+    fn lookup<'m>(&'m self, name: &'m str) -> (Cow<'m, str>, Option<Rule<'m>>) {
+        // An empty target keeps the name and ends the search.
+        let target = |target: &'m str| Cow::Borrowed(if target.is_empty() { name } else { target });
+        if let Some((key, to)) = self.exact.iter().find(|(key, _)| key == name) {
+            return (target(to), Some(Rule::Exact(key)));
+        }
+        if let Some((prefix, to)) = self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix.as_str())) {
+            return (target(to), Some(Rule::Prefix(prefix)));
+        }
+        if let Some((regex, to)) = self.regexes.iter().find(|(regex, _)| regex.is_match(name)) {
+            let replaced = regex.replace_all(name, to.as_str());
+            let mapped = if replaced.is_empty() { Cow::Borrowed(name) } else { replaced };
+            return (mapped, Some(Rule::Regex(regex.as_str())));
+        }
+        match &self.default {
+            Some(to) => (target(to), Some(Rule::Default)),
+            None => (Cow::Borrowed(name), None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn mapping(keys: &[(&str, &str)]) -> ModelMapping {
+        let mut mapping = ModelMapping::default();
+        for (key, target) in keys {
+            mapping.add(key, target).unwrap();
+        }
+        mapping
+    }
+
+    fn mapped(keys: &[(&str, &str)], name: &str) -> String {
+        mapping(keys).map(name).name.into_owned()
+    }
+
+    #[test]
+    fn exact_beats_the_longest_prefix_beats_regex_beats_star() {
+        let keys = [("*", "d"), ("~gpt", "r"), ("gpt-*", "p"), ("gpt-4*", "pp"), ("gpt-4o", "e")];
+        for (name, expected, rule) in [
+            ("gpt-4o", "e", "gpt-4o"),
+            ("gpt-4o-mini", "pp", "gpt-4*"),
+            ("gpt-3.5", "p", "gpt-*"),
+            ("my-gpt", "my-r", "~gpt"),
+            ("claude", "d", "*"),
+        ] {
+            let mapping = mapping(&keys);
+            let mapped = mapping.map(name);
+            assert_eq!((mapped.name.as_ref(), mapped.rule.unwrap().to_string().as_str()), (expected, rule), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_target_keeps_the_name_and_ends_the_search() {
+        assert_eq!(mapped(&[("gpt-4", ""), ("*", "w")], "gpt-4"), "gpt-4");
+        assert_eq!(mapped(&[("*", "")], "gpt-4"), "gpt-4");
+    }
+
+    #[test]
+    fn regex_replaces_every_match_and_keeps_the_rest() {
+        assert_eq!(mapped(&[("~gpt", "qwen")], "gpt-4-gpt"), "qwen-4-qwen");
+        assert_eq!(mapped(&[("~gpt(.*)", "openai/gpt$1")], "my-gpt-4"), "my-openai/gpt-4");
+        assert_eq!(mapped(&[("~(?P<v>[0-9]+)", "<${v}>")], "a1b22"), "a<1>b<22>");
+        assert_eq!(mapped(&[("~-preview", "")], "gpt-4-preview"), "gpt-4");
+        assert_eq!(mapped(&[("~.*", "")], "gpt-4"), "gpt-4");
+        // Not `gpt-.`: the star belongs to the regex.
+        assert_eq!(mapped(&[("~gpt-.*", "qwen-max")], "gpt-4o"), "qwen-max");
+    }
+
+    #[test]
+    fn strips_and_adds_vendor_prefixes_around_the_mapping() {
+        let mut mapping = ModelMapping::new("qwen/", "openai/");
+        mapping.add("max", "qwen-max").unwrap();
+        for (name, expected) in [("qwen/max", "openai/qwen-max"), ("qwen/", "openai/qwen/"), ("openai/x", "openai/x")] {
+            assert_eq!(mapping.map(name).name, expected);
+        }
+    }
+
+    #[test]
+    fn a_bad_key_is_an_error_of_the_configuration() {
+        let mut mapping = ModelMapping::default();
+        assert!(matches!(mapping.add("~(", "x"), Err(MappingError::Regex(_))));
+        assert_eq!(mapping.add("", "x"), Err(MappingError::EmptyKey));
+    }
+}

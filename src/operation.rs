@@ -1,0 +1,403 @@
+//! What the client asks for: a client path is a client prefix, a version and the suffix of an operation.
+//!
+//! `/team-a/v1/chat/completions` has the prefix `/team-a`, the version `/v1` and the suffix `/chat/completions`, which
+//! is [`Operation::ChatCompletions`]. Suffixes are compared by whole segments; the version is optional; the query is
+//! split off first; slashes at the end are ignored. What matches no suffix is [`Operation::Passthrough`].
+//!
+//! Some suffixes are also the tail of another resource: `/v1/threads/t/messages` is not the Messages API, and
+//! `/v1/vector_stores/v/files` is not the file list. Those operations are *anchored*: where the client path has a
+//! version at all, it must stand directly before their suffix.
+
+use core::fmt;
+
+/// The API protocol of a request or an endpoint: who defined its paths, bodies, streams and error shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's API and what copies it (Cohere-style `rerank` travels with it).
+    OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// Google's `generateContent` family (Gemini API, Vertex AI).
+    Gemini,
+    /// Amazon Bedrock's runtime API (Converse, InvokeModel).
+    Bedrock,
+    /// A vendor's own protocol that nobody else speaks.
+    Own,
+}
+
+impl Dialect {
+    /// The name used in traces, errors and `waypost providers`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether a suffix may stand behind anything, or only where nothing but a client prefix can precede it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Anchored,
+}
+
+/// One row of the operation table.
+#[derive(Debug)]
+struct Row {
+    operation: Operation,
+    name: &'static str,
+    dialect: Dialect,
+    suffix: &'static str,
+    place: Place,
+    aliases: &'static [&'static str],
+}
+
+macro_rules! operations {
+    ($($variant:ident $name:literal $dialect:ident $place:ident $suffix:literal $(as $($alias:literal),+)?;)+) => {
+        /// What a client asks for, named by its path.
+        ///
+        /// The names are the keys of `endpoints` and the values of `operations` in the configuration.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Operation {
+            $(#[doc = concat!("`", $suffix, "`")] $variant,)+
+            /// A path that is none of the above.
+            Passthrough,
+        }
+
+        /// Every operation with a suffix. Of two rows that match a path the earlier one wins, so longer and more
+        /// literal suffixes come first; a test holds the order to that.
+        static TABLE: &[Row] = &[$(Row {
+            operation: Operation::$variant,
+            name: $name,
+            dialect: Dialect::$dialect,
+            suffix: $suffix,
+            place: Place::$place,
+            aliases: &[$($($alias),+)?],
+        }),+];
+    };
+}
+
+// Columns: variant, name, dialect, place, canonical suffix, and the names Higress's `capabilities` uses for it.
+operations! {
+    // Gemini API and Vertex AI. https://ai.google.dev/api/all-methods (2026-11)
+    GenerateContent "generate_content" Gemini Anywhere "/models/{model}:generateContent" as "gemini/v1beta/generatecontent";
+    StreamGenerateContent "stream_generate_content" Gemini Anywhere "/models/{model}:streamGenerateContent" as "gemini/v1beta/streamgeneratecontent";
+    EmbedContent "embed_content" Gemini Anywhere "/models/{model}:embedContent";
+    BatchEmbedContents "batch_embed_contents" Gemini Anywhere "/models/{model}:batchEmbedContents";
+    CountContentTokens "count_content_tokens" Gemini Anywhere "/models/{model}:countTokens";
+    BatchGenerateContent "batch_generate_content" Gemini Anywhere "/models/{model}:batchGenerateContent";
+    PredictLongRunning "predict_long_running" Gemini Anywhere "/models/{model}:predictLongRunning";
+    Predict "predict" Gemini Anywhere "/models/{model}:predict";
+    RawPredict "raw_predict" Gemini Anywhere "/models/{model}:rawPredict";
+    StreamRawPredict "stream_raw_predict" Gemini Anywhere "/models/{model}:streamRawPredict";
+
+    // Amazon Bedrock runtime. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html
+    Converse "converse" Bedrock Anywhere "/model/{model}/converse";
+    ConverseStream "converse_stream" Bedrock Anywhere "/model/{model}/converse-stream";
+    InvokeModel "invoke_model" Bedrock Anywhere "/model/{model}/invoke";
+    InvokeModelStream "invoke_model_stream" Bedrock Anywhere "/model/{model}/invoke-with-response-stream";
+    CountModelTokens "count_model_tokens" Bedrock Anywhere "/model/{model}/count-tokens";
+
+    // Anthropic. https://docs.claude.com/en/api/overview
+    CountTokens "count_tokens" Anthropic Anywhere "/messages/count_tokens" as "anthropic/v1/messages/count_tokens";
+    MessageBatchCancel "message_batch_cancel" Anthropic Anywhere "/messages/batches/{message_batch_id}/cancel";
+    MessageBatchResults "message_batch_results" Anthropic Anywhere "/messages/batches/{message_batch_id}/results";
+    MessageBatch "message_batch" Anthropic Anywhere "/messages/batches/{message_batch_id}";
+    MessageBatches "message_batches" Anthropic Anywhere "/messages/batches";
+    Messages "messages" Anthropic Anchored "/messages" as "anthropic/v1/messages";
+    Complete "complete" Anthropic Anchored "/complete" as "anthropic/v1/complete";
+
+    // OpenAI. https://platform.openai.com/docs/api-reference
+    ChatCompletions "chat_completions" OpenAi Anywhere "/chat/completions" as "openai/v1/chatcompletions";
+    Completions "completions" OpenAi Anywhere "/completions" as "openai/v1/completions";
+    Embeddings "embeddings" OpenAi Anywhere "/embeddings" as "openai/v1/embeddings";
+    Moderations "moderations" OpenAi Anywhere "/moderations";
+    ImagesGenerations "images_generations" OpenAi Anywhere "/images/generations" as "openai/v1/imagegeneration";
+    ImagesEdits "images_edits" OpenAi Anywhere "/images/edits" as "openai/v1/imageedit";
+    ImagesVariations "images_variations" OpenAi Anywhere "/images/variations" as "openai/v1/imagevariation";
+    AudioSpeech "audio_speech" OpenAi Anywhere "/audio/speech" as "openai/v1/audiospeech";
+    AudioTranscriptions "audio_transcriptions" OpenAi Anywhere "/audio/transcriptions" as "openai/v1/audiotranscription";
+    AudioTranslations "audio_translations" OpenAi Anywhere "/audio/translations" as "openai/v1/audiotranslation";
+    Rerank "rerank" OpenAi Anywhere "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
+    Reranks "reranks" OpenAi Anywhere "/reranks";
+
+    ResponseCancel "response_cancel" OpenAi Anchored "/responses/{response_id}/cancel";
+    ResponseInputItems "response_input_items" OpenAi Anchored "/responses/{response_id}/input_items";
+    ResponsesInputTokens "responses_input_tokens" OpenAi Anchored "/responses/input_tokens";
+    ResponsesCompact "responses_compact" OpenAi Anchored "/responses/compact";
+    Response "response" OpenAi Anchored "/responses/{response_id}";
+    Responses "responses" OpenAi Anywhere "/responses" as "openai/v1/responses";
+
+    ConversationItem "conversation_item" OpenAi Anchored "/conversations/{conversation_id}/items/{item_id}";
+    ConversationItems "conversation_items" OpenAi Anchored "/conversations/{conversation_id}/items";
+    Conversation "conversation" OpenAi Anchored "/conversations/{conversation_id}";
+    Conversations "conversations" OpenAi Anchored "/conversations" as "openai/v1/conversations";
+
+    FileContent "file_content" OpenAi Anchored "/files/{file_id}/content" as "openai/v1/retrievefilecontent";
+    File "file" OpenAi Anchored "/files/{file_id}" as "openai/v1/retrievefile";
+    Files "files" OpenAi Anchored "/files" as "openai/v1/files";
+
+    BatchCancel "batch_cancel" OpenAi Anchored "/batches/{batch_id}/cancel" as "openai/v1/cancelbatch";
+    Batch "batch" OpenAi Anchored "/batches/{batch_id}" as "openai/v1/retrievebatch";
+    Batches "batches" OpenAi Anchored "/batches" as "openai/v1/batches";
+
+    FineTuningPermission "fine_tuning_permission" OpenAi Anchored "/fine_tuning/checkpoints/{checkpoint}/permissions/{permission_id}";
+    FineTuningPermissions "fine_tuning_permissions" OpenAi Anchored "/fine_tuning/checkpoints/{checkpoint}/permissions";
+    FineTuningJobEvents "fine_tuning_job_events" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/events";
+    FineTuningJobCheckpoints "fine_tuning_job_checkpoints" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints";
+    FineTuningJobCancel "fine_tuning_job_cancel" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/cancel";
+    FineTuningJobPause "fine_tuning_job_pause" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/pause";
+    FineTuningJobResume "fine_tuning_job_resume" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/resume";
+    FineTuningJob "fine_tuning_job" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}";
+    FineTuningJobs "fine_tuning_jobs" OpenAi Anchored "/fine_tuning/jobs";
+
+    VideoContent "video_content" OpenAi Anchored "/videos/{video_id}/content" as "openai/v1/retrievevideocontent";
+    VideoRemix "video_remix" OpenAi Anchored "/videos/{video_id}/remix" as "openai/v1/videoremix";
+    Video "video" OpenAi Anchored "/videos/{video_id}" as "openai/v1/retrievevideo";
+    Videos "videos" OpenAi Anchored "/videos" as "openai/v1/videos";
+
+    Realtime "realtime" OpenAi Anywhere "/realtime" as "openai/v1/realtime";
+    Model "model" OpenAi Anchored "/models/{model}";
+    Models "models" OpenAi Anchored "/models" as "openai/v1/models";
+}
+
+impl Operation {
+    /// How many operations there are, [`Operation::Passthrough`] included.
+    pub const COUNT: usize = TABLE.len().saturating_add(1);
+
+    /// Every operation, [`Operation::Passthrough`] last; `all().nth(op.index())` is `op`.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.operation).chain(core::iter::once(Self::Passthrough))
+    }
+
+    /// Position in [`Operation::all`], below [`Operation::COUNT`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The operation's row; rows stand in the order of the variants.
+    fn row(self) -> Option<&'static Row> {
+        TABLE.get(self.index())
+    }
+
+    /// The name in configuration, traces, logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().map_or("passthrough", |row| row.name)
+    }
+
+    /// The dialect whose clients send this; passed-through paths are nobody's in particular.
+    #[must_use]
+    pub fn dialect(self) -> Option<Dialect> {
+        self.row().map(|row| row.dialect)
+    }
+
+    /// The suffix the operation's own vendor uses, ids as `{name}`; none for [`Operation::Passthrough`].
+    #[must_use]
+    pub fn suffix(self) -> Option<&'static str> {
+        self.row().map(|row| row.suffix)
+    }
+
+    /// Finds an operation by its name, or by the name Higress's `capabilities` gives it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|op| op.name() == name || op.row().is_some_and(|row| row.aliases.contains(&name)))
+    }
+
+    /// Whether the model list is asked for, which every dialect has under the same suffix.
+    #[must_use]
+    pub const fn is_model_list(self) -> bool {
+        matches!(self, Self::Models | Self::Model)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many ids the suffix of one operation can hold.
+pub const MAX_IDS: usize = 2;
+
+/// A client path taken apart. All parts borrow from the path and are untouched, percent-encoding included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientPath<'a> {
+    /// The path without query and without slashes at its end (`/` stays).
+    pub path: &'a str,
+    /// What follows the first `?`.
+    pub query: Option<&'a str>,
+    /// What is asked for.
+    pub operation: Operation,
+    /// What stands before the version; empty, or begins with a slash. All of the path when passed through.
+    pub prefix: &'a str,
+    /// The version segment directly before the suffix, `/v1` or `/v1beta/openai`; empty if there is none.
+    pub version: &'a str,
+    /// The operation's own part; empty when passed through.
+    pub suffix: &'a str,
+    ids: [(&'static str, &'a str); MAX_IDS],
+}
+
+impl<'a> ClientPath<'a> {
+    /// Takes a `:path` header apart.
+    #[must_use]
+    pub fn parse(target: &'a str) -> Self {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let path = match path.trim_end_matches('/') {
+            "" if !path.is_empty() => "/",
+            trimmed => trimmed,
+        };
+        let passthrough = Self {
+            path,
+            query,
+            operation: Operation::Passthrough,
+            prefix: path,
+            version: "",
+            suffix: "",
+            ids: [("", ""); MAX_IDS],
+        };
+        TABLE.iter().find_map(|row| passthrough.as_operation(row)).unwrap_or(passthrough)
+    }
+
+    /// The value of the id `{name}` as the client sent it, for instance `{model}` in `/models/{model}`.
+    #[must_use]
+    pub fn id(&self, name: &str) -> Option<&'a str> {
+        self.ids.iter().find(|(id, _)| *id == name && !id.is_empty()).map(|(_, value)| *value)
+    }
+
+    fn as_operation(&self, row: &Row) -> Option<Self> {
+        let mut ids = [("", ""); MAX_IDS];
+        let mut free = ids.iter_mut();
+        let wanted = row.suffix.rsplit('/').filter(|segment| !segment.is_empty());
+        let mut rest = self.path;
+        for pattern in wanted {
+            let (before, segment) = rest.rsplit_once('/')?;
+            match pattern.strip_prefix('{').and_then(|pattern| pattern.split_once('}')) {
+                None if segment == pattern => {}
+                None => return None,
+                Some((name, tail)) => {
+                    let value = segment.strip_suffix(tail).filter(|value| !value.is_empty())?;
+                    *free.next()? = (name, value);
+                }
+            }
+            rest = before;
+        }
+        let (prefix, version) = split_version(rest);
+        if row.place == Place::Anchored && version.is_empty() && prefix.split('/').any(is_version) {
+            return None;
+        }
+        let suffix = self.path.get(rest.len()..)?;
+        Some(Self { operation: row.operation, prefix, version, suffix, ids, ..*self })
+    }
+}
+
+/// Whether a path segment is a version: `v1`, `v4`, `v1beta`, `v1beta1`.
+#[must_use]
+pub fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
+}
+
+/// Splits a version off the end: `/gw/v1` is `/gw` and `/v1`; `/v1beta/openai` (Gemini, PPIO, DeepInfra) is one version.
+fn split_version(path: &str) -> (&str, &str) {
+    let versioned = path.strip_suffix("/openai").unwrap_or(path);
+    for candidate in [path, versioned] {
+        if let Some((before, last)) = candidate.rsplit_once('/')
+            && is_version(last)
+        {
+            return path.split_at_checked(before.len()).unwrap_or((path, ""));
+        }
+    }
+    (path, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn operation(path: &str) -> (&'static str, &str, &str) {
+        let parsed = ClientPath::parse(path);
+        (parsed.operation.name(), parsed.prefix, parsed.version)
+    }
+
+    #[test]
+    fn finds_the_operation_by_whole_segments_with_and_without_version() {
+        for (path, expected) in [
+            ("/chat/completions", ("chat_completions", "", "")),
+            ("/v1/chat/completions", ("chat_completions", "", "/v1")),
+            ("/v1/chat/completions/", ("chat_completions", "", "/v1")),
+            ("/openai/v1/chat/completions?x=/v1/embeddings", ("chat_completions", "/openai", "/v1")),
+            ("/api/paas/v4/chat/completions", ("chat_completions", "/api/paas", "/v4")),
+            ("/v1beta/openai/chat/completions", ("chat_completions", "", "/v1beta/openai")),
+            ("//v1/chat/completions", ("chat_completions", "/", "/v1")),
+            ("/v1/notchat/completions", ("completions", "/v1/notchat", "")),
+            ("/v1/mychat/completionss", ("passthrough", "/v1/mychat/completionss", "")),
+            ("/v1/messages/count_tokens?beta=true", ("count_tokens", "", "/v1")),
+            ("/v1/models/gpt-4o", ("model", "", "/v1")),
+            ("/v1beta/models/g:generateContent", ("generate_content", "", "/v1beta")),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/g:generateContent",
+                ("generate_content", "/v1/projects/p/locations/l/publishers/google", ""),
+            ),
+            ("/model/anthropic.claude-v2%3A1/converse-stream", ("converse_stream", "", "")),
+            ("", ("passthrough", "", "")),
+            ("/", ("passthrough", "/", "")),
+            ("///", ("passthrough", "/", "")),
+        ] {
+            assert_eq!(operation(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_sub_resource_of_another_collection_is_passed_through() {
+        for path in [
+            "/v1/threads/t1/messages",
+            "/v1/vector_stores/vs_1/files",
+            "/v1/vector_stores/vs_1/files/file-1",
+            "/v1/containers/c/files/f/content",
+            "/v1/chat/completions/c1/messages",
+        ] {
+            assert_eq!(operation(path).0, "passthrough", "{path}");
+        }
+    }
+
+    #[test]
+    fn every_canonical_path_is_its_own_operation() {
+        for op in Operation::all() {
+            let Some(suffix) = op.suffix() else { continue };
+            for prefix in ["", "/v1", "/team/v1"] {
+                let path = format!("{prefix}{suffix}");
+                assert_eq!(ClientPath::parse(&path).operation, op, "{path}");
+            }
+            assert_eq!(Operation::from_name(op.name()), Some(op));
+        }
+        assert_eq!(Operation::all().count(), Operation::COUNT);
+        assert!(Operation::all().enumerate().all(|(index, op)| op.index() == index));
+    }
+
+    #[test]
+    fn ids_are_borrowed_as_sent() {
+        let path = ClientPath::parse("/v1/fine_tuning/checkpoints/ft%3Ax/permissions/p-1?q");
+        assert_eq!((path.id("checkpoint"), path.id("permission_id")), (Some("ft%3Ax"), Some("p-1")));
+        assert_eq!(path.id(""), None);
+        assert_eq!(path.query, Some("q"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Every call to the host. Values are bytes; what a host does not have is `None`, what it refuses is logged.
+
+use log::warn;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType};
+
+/// Reads all request headers in one call.
+pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+/// Sets one request header.
+pub(super) fn set_request_header(name: &str, value: &str) {
+    if let Err(status) = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes())) {
+        warn!("setting the request header {name}: {status:?}");
+    }
+}
+
+/// Removes every value of a request header.
+pub(super) fn remove_request_header(name: &str) {
+    if let Err(status) = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name) {
+        warn!("removing the request header {name}: {status:?}");
+    }
+}
+
+/// Reads the first `size` bytes of the request body that the host has now.
+pub(super) fn request_body(size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Replaces everything the host has of the request body now.
+pub(super) fn replace_request_body(body: &[u8]) {
+    /// More than any buffer holds, and still a positive length for hosts that count in 32 bits with a sign.
+    const EVERYTHING: usize = usize::MAX >> 1;
+    if let Err(status) = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, EVERYTHING, body) {
+        warn!("replacing the request body: {status:?}");
+    }
+}
+
+/// Answers the request.
+pub(super) fn reply(status: u16, body: &str) {
+    let headers = vec![("content-type", "application/json")];
+    if let Err(error) = hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes())) {
+        warn!("sending a local reply: {error:?}");
+    }
+}
+
+/// A property of the host, as text.
+pub(super) fn property(path: &[&str]) -> Option<String> {
+    property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+}
+
+/// A property of the host.
+pub(super) fn property_bytes(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Writes a property: filter state `wasm.<key>` on Envoy, some with a meaning of their own on Higress.
+pub(super) fn set_property(key: &str, value: &[u8]) {
+    if let Err(status) = hostcalls::set_property(vec![key], Some(value)) {
+        warn!("setting the property {key}: {status:?}");
+    }
+}
+
+/// The configuration of this plugin.
+pub(super) fn configuration(size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Logs no more than the host wants, so that nothing is formatted in vain.
+pub(super) fn adopt_log_level() {
+    if let Ok(level) = hostcalls::get_log_level() {
+        proxy_wasm::set_log_level(level);
+    }
+}

@@ -1,0 +1,180 @@
+//! Which rule serves a request: in array order, the first whose conditions all hold.
+
+use crate::path::base_url::split_port;
+
+/// The conditions of one rule. Each kind that is present must match; within a kind, one of its values.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    routes: Vec<String>,
+    route_prefixes: Vec<String>,
+    domains: Vec<Domain>,
+    services: Vec<String>,
+}
+
+/// What the conditions are held against. `None` and empty mean unknown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// `:authority`.
+    pub authority: Option<&'a str>,
+    /// Name of the Envoy route.
+    pub route: Option<&'a str>,
+    /// Name of the Envoy cluster.
+    pub cluster: Option<&'a str>,
+}
+
+#[derive(Clone, Debug)]
+enum Domain {
+    Exact(String),
+    Suffix(String),
+    Prefix(String),
+}
+
+impl Domain {
+    /// A leading star makes a suffix, else a trailing one a prefix; only the first star that applies is special.
+    fn parse(text: &str) -> Self {
+        if let Some(suffix) = text.strip_prefix('*') {
+            Self::Suffix(suffix.to_ascii_lowercase())
+        } else if let Some(prefix) = text.strip_suffix('*') {
+            Self::Prefix(prefix.to_ascii_lowercase())
+        } else {
+            Self::Exact(text.to_ascii_lowercase())
+        }
+    }
+
+    /// `authority` and `host` in lower case, `host` without port.
+    fn matches(&self, authority: &str, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == host || name == authority,
+            Self::Suffix(suffix) => host.ends_with(suffix.as_str()),
+            Self::Prefix(prefix) => host.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+impl Conditions {
+    /// Compiles the four `_match_…_` lists.
+    #[must_use]
+    pub fn new(routes: Vec<String>, route_prefixes: Vec<String>, domains: &[String], services: Vec<String>) -> Self {
+        Self { routes, route_prefixes, domains: domains.iter().map(|text| Domain::parse(text)).collect(), services }
+    }
+
+    /// Whether there is no condition at all; such a rule would shadow every later one.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.route_prefixes.is_empty() && self.domains.is_empty() && self.services.is_empty()
+    }
+
+    /// Whether the route's name is looked at.
+    #[must_use]
+    pub const fn needs_route(&self) -> bool {
+        !self.routes.is_empty() || !self.route_prefixes.is_empty()
+    }
+
+    /// Whether the cluster's name is looked at.
+    #[must_use]
+    pub const fn needs_cluster(&self) -> bool {
+        !self.services.is_empty()
+    }
+
+    /// How many kinds of conditions there are.
+    #[must_use]
+    pub fn kinds(&self) -> usize {
+        [self.routes.is_empty(), self.route_prefixes.is_empty(), self.domains.is_empty(), self.services.is_empty()]
+            .iter()
+            .filter(|empty| !**empty)
+            .count()
+    }
+
+    /// Whether every kind that is present matches.
+    #[must_use]
+    pub fn hold(&self, facts: Facts<'_>) -> bool {
+        let route = facts.route.unwrap_or_default();
+        let cluster = facts.cluster.unwrap_or_default();
+        (self.routes.is_empty() || self.routes.iter().any(|name| name == route))
+            && (self.route_prefixes.is_empty()
+                || (!route.is_empty() && self.route_prefixes.iter().any(|prefix| route.starts_with(prefix.as_str()))))
+            && (self.domains.is_empty() || self.domain_holds(facts.authority))
+            && (self.services.is_empty()
+                || (!cluster.is_empty() && self.services.iter().any(|name| serves(name, cluster))))
+    }
+
+    fn domain_holds(&self, authority: Option<&str>) -> bool {
+        let Some(authority) = authority.map(str::to_ascii_lowercase) else { return false };
+        let (host, _) = split_port(&authority);
+        self.domains.iter().any(|domain| domain.matches(&authority, host))
+    }
+}
+
+/// Whether `service` (`fqdn` or `fqdn:port`) names the cluster `direction|port|subset|fqdn`, or the cluster itself as it
+/// is called outside Istio and Higress.
+fn serves(service: &str, cluster: &str) -> bool {
+    if service == cluster {
+        return true;
+    }
+    let mut parts = cluster.split('|');
+    let (Some(_), Some(port), Some(_), Some(fqdn), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    service == fqdn || service.rsplit_once(':') == Some((fqdn, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn domain(pattern: &str, authority: &str) -> bool {
+        Conditions::new(vec![], vec![], &[pattern.to_owned()], vec![])
+            .hold(Facts { authority: Some(authority), ..Facts::default() })
+    }
+
+    fn service(name: &str, cluster: &str) -> bool {
+        Conditions::new(vec![], vec![], &[], vec![name.to_owned()])
+            .hold(Facts { cluster: Some(cluster), ..Facts::default() })
+    }
+
+    #[test]
+    fn domains_match_exactly_or_by_one_star() {
+        for (pattern, authority, expected) in [
+            ("a.com", "a.com", true),
+            ("a.com", "A.com:8443", true),
+            ("a.com:8443", "a.com:8443", true),
+            ("a.com:8443", "a.com", false),
+            ("*.a.com", "x.a.com", true),
+            ("*.a.com", "a.com", false),
+            ("*a.com", "fooa.com", true),
+            ("*", "anything", true),
+            ("api.*", "api.b.org", true),
+            ("[::1]", "[::1]:80", true),
+        ] {
+            assert_eq!(domain(pattern, authority), expected, "{pattern} {authority}");
+        }
+    }
+
+    #[test]
+    fn services_match_the_fourth_part_with_or_without_port() {
+        for (name, cluster, expected) in [
+            ("llm.dns", "outbound|443||llm.dns", true),
+            ("llm.dns:443", "outbound|443|v1|llm.dns", true),
+            ("llm.dns:80", "outbound|443||llm.dns", false),
+            ("upstream", "upstream", true),
+            ("llm.dns", "llm.dns|443", false),
+            ("llm.dns", "", false),
+        ] {
+            assert_eq!(service(name, cluster), expected, "{name} {cluster}");
+        }
+    }
+
+    #[test]
+    fn every_kind_that_is_present_must_match() {
+        let conditions = Conditions::new(vec!["r".into()], vec![], &["a.com".into()], vec!["c".into()]);
+        let facts = Facts { authority: Some("a.com"), route: Some("r"), cluster: Some("c") };
+        assert!(conditions.hold(facts));
+        assert!(!conditions.hold(Facts { authority: Some("b.com"), ..facts }));
+        assert!(!conditions.hold(Facts { route: None, ..facts }));
+        assert!(!conditions.hold(Facts { cluster: Some("d"), ..facts }));
+    }
+}
