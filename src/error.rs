@@ -85,8 +85,9 @@ impl Error {
             Self::InvalidBody(reason) => format!("the request body {reason}"),
             Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
             Self::BodyTooLarge => {
-                "the body must be held because the upstream path depends on it, and is longer than the gateway buffers; raise \
-                 `per_connection_buffer_limit_bytes` of the listener (or `request_body_buffer_limit` of the route) in Envoy"
+                "the body must be held because what goes upstream depends on it, and it is longer than the gateway holds; \
+                 raise `maxHeldBodyBytes` of the provider, and with it `per_connection_buffer_limit_bytes` of the listener \
+                 in Envoy"
                     .to_owned()
             }
             Self::HoldNotHonoured => {

@@ -2,14 +2,14 @@
 
 use crate::config::{Config, Provider};
 use crate::error::Error;
+use crate::exchange::body::Flow;
+use crate::exchange::body_model;
 use crate::exchange::decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use crate::exchange::head::Head;
-use crate::exchange::{body_model, is_body_edited};
 use crate::operation::{ClientPath, Operation};
 use crate::path::{BaseFrom, VersionFrom, Why};
 use core::fmt;
 use serde_json::{Value, json};
-use std::rc::Rc;
 
 /// One line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,23 +46,27 @@ pub struct Request<'a> {
 #[must_use]
 pub fn explain(config: &Config, request: Request<'_>) -> Explanation {
     let bodiless = matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
-    let first = decide(config, request.client, request.head, if bodiless { Body::NoModel } else { Body::Pending });
+    let absent = request.body.map_or(bodiless, <[u8]>::is_empty);
+    let first = decide(config, request.client, request.head, if absent { Body::Absent } else { Body::Pending });
     let mut model = None;
     let mut invalid = None;
     if let (Some(provider), Some(body)) = (&first.provider, request.body) {
-        let needed =
-            matches!(first.verdict, Verdict::NeedsBody) || is_body_edited(provider, first.operation, request.head);
-        if needed && matches!(first.verdict, Verdict::NeedsBody | Verdict::Send(_)) {
-            match body_model(provider, body) {
+        let looked_at = match &first.verdict {
+            Verdict::NeedsBody => true,
+            Verdict::Send(upstream) => matches!(upstream.flow, Flow::Chunks | Flow::Buffer),
+            Verdict::Untouched | Verdict::Refuse(..) => false,
+        };
+        if looked_at {
+            match body_model(provider, first.operation, request.head, body) {
                 Ok(found) => model = found,
                 Err(error) => invalid = Some(error),
             }
         }
     }
     let body = match (&model, request.body) {
+        _ if absent => Body::Absent,
         (Some(model), _) => Body::Model(&model.requested),
         (None, Some(_)) => Body::NoModel,
-        (None, None) if bodiless => Body::NoModel,
         (None, None) => Body::Pending,
     };
     let mut decision = if invalid.is_some() { first } else { decide(config, request.client, request.head, body) };
@@ -204,7 +208,7 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
                 }
                 step("host", host(upstream));
                 step("credential", credential(provider, upstream));
-                step("body", body(provider, decision.operation, request));
+                step("body", body(upstream.flow));
             }
         }
     }
@@ -299,15 +303,14 @@ fn credential(provider: &Provider, upstream: &Upstream) -> String {
     format!("{put} (auth: {}); removed: {removed}", provider.auth.name())
 }
 
-fn body(provider: &Rc<Provider>, operation: Operation, request: &Request<'_>) -> String {
-    let path = request.client.path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
-    let edited = is_body_edited(provider, operation, request.head);
-    match (provider.paths.needs_body_model(&ClientPath::parse(path)), edited) {
-        (true, true) => "held: the upstream path holds its model, which is mapped".to_owned(),
-        (true, false) => "held: the upstream path holds its model".to_owned(),
-        (false, true) => "passes; its `model` is mapped on the way".to_owned(),
-        (false, false) => "passes untouched".to_owned(),
+fn body(flow: Flow) -> String {
+    match flow {
+        Flow::Pass => "passes untouched",
+        Flow::Chunks => "is edited as it passes; its length is not sent",
+        Flow::Buffer => "is edited as a whole, because a rule depends on its model; its length is not sent",
+        Flow::Hold => "is held with the headers: one of them depends on it",
     }
+    .to_owned()
 }
 
 impl fmt::Display for Explanation {

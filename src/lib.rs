@@ -37,10 +37,13 @@
 pub mod config;
 pub mod error;
 pub mod exchange;
+#[cfg(not(target_os = "wasi"))]
 pub mod explain;
+pub mod hold;
 pub mod json;
 pub mod model;
 pub mod operation;
+pub mod params;
 pub mod path;
 #[cfg(target_os = "wasi")]
 mod plugin;

@@ -66,6 +66,9 @@ differences! {
     CAPABILITIES "capabilities":
         "`capabilities` takes every operation";
         "All but 17 names were dropped without a word.";
+    CUSTOM_SETTINGS "custom-settings":
+        "`customSettings` apply to requests that generate text, and not with `protocol: original`";
+        "Embeddings got `max_tokens`, and an entry without value made the body invalid.";
     BASE_PATH "base-path":
         "`basePath` and `providerBasePath` are joined by whole segments, with or without slashes at their ends";
         "`/foo` also cut `/foobar/…`, and slashes were doubled or lost.";

@@ -3,19 +3,24 @@
 //! [`load`] reads the whole document, collects every problem with its place, and compiles what is sound. A rule that is
 //! not sound answers its own requests with 503; the others go on. Only a document that cannot be read at all fails.
 //!
-//! `node` is the document, `wire` how settings are read from it, `settings` the keys, `address` and `provider` compile
+//! `parse` and `node` are the document, `wire` how settings are read from it, `settings` the keys, `address` and `provider` compile
 //! one provider, `differences` lists where Waypost means something else than Higress's ai-proxy.
 
 mod address;
+pub mod body;
 pub mod differences;
 pub mod node;
+mod parse;
 pub mod problem;
 mod provider;
 #[cfg(feature = "cli")]
 pub mod schema;
 pub mod settings;
 pub mod wire;
+#[cfg(feature = "cli")]
+mod yaml;
 
+pub use parse::{Reason, SyntaxError, parse};
 pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
 
 use crate::rules::{Conditions, Facts};
@@ -66,8 +71,8 @@ pub struct Loaded {
 /// A document that cannot be used at all. The host then keeps the last configuration that could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// Not JSON; the parser's words.
-    Syntax(String),
+    /// Not JSON.
+    Syntax(SyntaxError),
     /// JSON, but no object.
     NotAnObject(&'static str),
     /// The bytes of a protobuf message.
@@ -97,11 +102,11 @@ pub fn load(bytes: &[u8]) -> Result<Loaded, Unusable> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(load_node(&Node::Map(Vec::new())));
     }
-    match serde_json::from_slice::<Node>(bytes) {
+    match parse(bytes) {
         Ok(node @ Node::Map(_)) => Ok(load_node(&node)),
         Ok(other) => Err(Unusable::NotAnObject(other.kind())),
         Err(_) if bytes.first() == Some(&PROTOBUF_FIELD_1) => Err(Unusable::Protobuf),
-        Err(error) => Err(Unusable::Syntax(error.to_string())),
+        Err(error) => Err(Unusable::Syntax(error)),
     }
 }
 

@@ -1,10 +1,8 @@
 //! A configuration document as a tree that keeps the order of keys, whatever format it was written in.
 //!
-//! Order matters: `~regex` keys of a model mapping are tried as they stand. `serde_json::Value` would sort them, or pull
-//! in a randomly seeded hash map, which is one more import for the wasm.
+//! Order matters: `~regex` keys of a model mapping are tried as they stand.
 
-use core::fmt;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use crate::json::write_literal;
 
 /// One value of a configuration document.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +11,8 @@ pub enum Node {
     Null,
     /// `true`, `false`
     Bool(bool),
-    /// Any number.
-    Number(serde_json::Number),
+    /// Any number, as it is spelt.
+    Number(String),
     /// A string.
     Text(String),
     /// A list.
@@ -39,6 +37,45 @@ impl Node {
         }
     }
 
+    /// The value as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        self.write_json(&mut out);
+        out
+    }
+
+    fn write_json(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Number(number) => out.push_str(number),
+            Self::Text(text) => write_literal(out, text),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.write_json(out);
+                }
+                out.push(']');
+            }
+            Self::Map(members) => {
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write_literal(out, key);
+                    out.push(':');
+                    value.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
     /// What kind of value this is, for error messages.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -50,72 +87,5 @@ impl Node {
             Self::List(_) => "a list",
             Self::Map(_) => "an object",
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a configuration value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        serde_json::Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("a number that is not finite"))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, value: String) -> Result<Node, E> {
-        Ok(Node::Text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
-        let mut map: Vec<(String, Node)> = Vec::new();
-        while let Some((key, value)) = members.next_entry::<String, Node>()? {
-            if map.iter().any(|(seen, _)| *seen == key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} stands twice in one object")));
-            }
-            map.push((key, value));
-        }
-        Ok(Node::Map(map))
     }
 }

@@ -154,14 +154,21 @@ pub struct Problems {
 impl Problems {
     /// Runs `walk` one step deeper, at `.key`.
     pub fn at<T>(&mut self, key: &str, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.enter(key);
+        let result = walk(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Goes one step deeper; gives the length to go back to. Never inlined: every setting does this.
+    #[inline(never)]
+    fn enter(&mut self, key: &str) -> usize {
         let length = self.path.len();
         if !self.path.is_empty() {
             self.path.push('.');
         }
         self.path.push_str(key);
-        let result = walk(self);
-        self.path.truncate(length);
-        result
+        length
     }
 
     /// Runs `walk` one step deeper, at `[index]`.
@@ -174,20 +181,25 @@ impl Problems {
     }
 
     /// An error at the current place.
+    #[cold]
     pub fn error(&mut self, kind: Kind) {
         self.push(Severity::Error, kind);
     }
 
     /// A warning at the current place.
+    #[cold]
     pub fn warn(&mut self, kind: Kind) {
         self.push(Severity::Warning, kind);
     }
 
     /// A difference from the reference, touched at the current place.
+    #[cold]
     pub fn differs(&mut self, difference: Difference) {
         self.push(Severity::Difference, Kind::Different(difference));
     }
 
+    #[cold]
+    #[inline(never)]
     fn push(&mut self, severity: Severity, kind: Kind) {
         let path = if self.path.is_empty() { "$".to_owned() } else { self.path.clone() };
         let problem = Problem { path, severity, kind };

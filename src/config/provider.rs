@@ -1,10 +1,12 @@
 //! One provider, compiled: everything a request needs, looked up instead of computed.
 
 use super::address::Address;
+use super::body::BodySettings;
 use super::differences;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{AuthSetting, CredentialSettings, ProtocolSetting, ProviderSettings};
 use super::wire::{KeyInfo, Secret};
+use crate::json::literal;
 use crate::model::{MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
@@ -77,6 +79,8 @@ pub struct Provider {
     pub models: ModelMapping,
     /// Whether bodies are left alone (`protocol: original`).
     pub original: bool,
+    /// What is done to bodies otherwise.
+    pub body: BodySettings,
     surfaces: Vec<SurfaceHeaders>,
     /// For paths of no surface: the vendor's own protocol.
     own: SurfaceHeaders,
@@ -99,6 +103,7 @@ impl Provider {
                 return None;
             }
         };
+        let body = BodySettings::compile(settings, preset, problems)?;
         let credential = settings
             .credential
             .as_ref()
@@ -119,6 +124,7 @@ impl Provider {
             paths,
             auth,
             models: models(settings, problems),
+            body,
             original: settings.protocol == Some(ProtocolSetting::Original),
             secret_parameters: secret_parameters(&surfaces, preset),
             surfaces,
@@ -293,7 +299,14 @@ fn auth(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -
             }
             Auth::Passthrough
         }
-        Some(AuthSetting::None) => Auth::None,
+        Some(AuthSetting::None) => {
+            if !tokens.is_empty() {
+                problems.at("apiTokens", |problems| {
+                    problems.warn(Kind::Doubtful { reason: "has no effect with `auth: none`" });
+                });
+            }
+            Auth::None
+        }
         Some(AuthSetting::PassthroughIfAbsent) | None if !tokens.is_empty() => Auth::Inject,
         Some(AuthSetting::PassthroughIfAbsent) => Auth::Passthrough,
         None if preset.token == Token::Required => {
@@ -356,7 +369,7 @@ fn models(settings: &ProviderSettings, problems: &mut Problems) -> ModelMapping 
     problems.at("modelMapping", |problems| {
         let mut regexes: Vec<&str> = Vec::new();
         for (key, target) in &table.0 {
-            problems.at(&format!("[{key:?}]"), |problems| {
+            problems.at(&format!("[{}]", literal(key)), |problems| {
                 match mapping.add(key, target) {
                     Ok(()) => {}
                     Err(MappingError::Regex(reason)) => problems.error(Kind::Regex { reason }),

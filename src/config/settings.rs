@@ -1,5 +1,6 @@
 //! Every key a configuration can have. This file is what `plugin-config-schema.json` is generated from.
 
+use super::node::Node;
 use super::wire::{Secret, Table, choices, settings};
 
 settings! {
@@ -75,6 +76,25 @@ settings! {
         /// Add model prefix
         /// Put in front of the mapped model, unless it is there.
         model_add_prefix: String = "modelAddPrefix",
+        /// Ask for usage
+        /// Whether streamed chat and completions are asked for their usage (`stream_options.include_usage`): `auto` asks
+        /// where the provider is known to take it, `force` everywhere, `off` nowhere.
+        include_usage: IncludeUsageSetting = "includeUsage",
+        /// Parameters
+        /// Rules for top-level members of request bodies that generate text, applied in order.
+        params: Vec<ParamSettings> = "params",
+        /// Hold headers
+        /// Holds the headers of every request whose body changes until the body is there, so that the exact
+        /// `content-length` goes upstream instead of a chunked body. Bounded by `maxHeldBodyBytes`.
+        hold_headers: bool = "holdHeaders",
+        /// Hold timeout
+        /// Milliseconds after which a request whose headers are held, and whose body a host does not deliver, is
+        /// answered with 500. 2000 if unset; 0 waits for ever.
+        hold_timeout: u32 = "holdTimeout",
+        /// Longest held body
+        /// Bytes of `content-length` above which a request that has to be held is answered with 413 at once. 1 MiB if
+        /// unset, as Envoy's `per_connection_buffer_limit_bytes`.
+        max_held_body_bytes: u32 = "maxHeldBodyBytes",
         /// Protocol
         /// `original` leaves bodies alone and keeps the client's path unless an endpoint is configured.
         protocol: ProtocolSetting = "protocol",
@@ -175,6 +195,15 @@ settings! {
         /// Kling secret key (Higress)
         /// See `klingAccessKey`.
         kling_secret_key: Secret = "klingSecretKey" for ["kling"],
+        /// Custom settings (Higress)
+        /// Parameters to set, or to default with `overwrite: false`; compiled to `params`.
+        custom_settings: Vec<CustomSettings> = "customSettings",
+        /// Stream usage (Higress)
+        /// `true` is `includeUsage: off`.
+        disable_stream_usage_stats: bool = "disableStreamUsageStats",
+        /// First-byte timeout (Higress)
+        /// Milliseconds Envoy waits for the first byte of a streamed response.
+        first_byte_timeout: u32 = "firstByteTimeout",
         /// Qwen compatible mode (Higress)
         /// OpenAI requests always go to the compatible mode; native ones pass as they are.
         qwen_enable_compatible: bool = "qwenEnableCompatible" for ["qwen", "qwen-intl"],
@@ -191,22 +220,16 @@ settings! {
         "retryOnFailure": "use a `retry_policy` of the route in Envoy",
         /// Context file (Higress)
         "context": "context files are not supported",
-        /// Custom settings (Higress)
-        "customSettings": "parameters of the body are not edited yet",
         /// Reasoning content (Higress)
         "reasoningContentMode": "responses are not converted",
         /// Context cleanup (Higress)
         "contextCleanupCommands": "messages are not edited yet",
-        /// First-byte timeout (Higress)
-        "firstByteTimeout": "not supported yet; set a timeout on the route in Envoy",
         /// Merge messages (Higress)
         "mergeConsecutiveMessages": "messages are not edited yet",
         /// Promote thinking (Higress)
         "promoteThinkingOnEmpty": "responses are not converted",
         /// Hiclaw mode (Higress)
         "hiclawMode": "messages and responses are not edited yet",
-        /// Stream usage (Higress)
-        "disableStreamUsageStats": "usage is not asked for yet",
         /// Log error bodies (Higress)
         "logUpstreamErrorResponseBody": "bodies are never logged",
         /// Auth header key (Higress)
@@ -278,6 +301,90 @@ settings! {
     inert {}
     silent {}
     deeper {}
+}
+
+settings! {
+    /// Parameter rule
+    /// What happens to one member of the request body.
+    pub struct ParamSettings {
+        /// Operation
+        /// `set`, `default` (set where absent), `rename`, `remove` or `clamp`.
+        op: ParamOp = "op",
+        /// Key
+        /// The member; dots lead below it: `reasoning.effort`.
+        key: String = "key",
+        /// Value
+        /// For `set` and `default` the JSON value, for `rename` the new key, for `clamp` the upper bound or
+        /// `{min, max}`.
+        value: Node = "value",
+        /// Models
+        /// Upstream models the rule is limited to: names, or prefixes with a star at their end. A body is then held
+        /// until its model is known.
+        models: Vec<String> = "models",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+settings! {
+    /// Custom setting (Higress)
+    /// One parameter to set.
+    pub struct CustomSettings {
+        /// Name
+        /// The parameter.
+        name: String = "name",
+        /// Value
+        /// The JSON value.
+        value: Node = "value",
+        /// Mode
+        /// `auto` knows `max_tokens`, `temperature`, `top_p` and `seed`; `raw` takes any name, with dots.
+        mode: CustomMode = "mode",
+        /// Overwrite
+        /// Whether a value of the client is replaced; `true` if unset.
+        overwrite: bool = "overwrite",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+choices! {
+    /// `includeUsage`
+    pub enum IncludeUsageSetting {
+        /// Where the provider is known to take it.
+        Auto = "auto",
+        /// Nowhere.
+        Off = "off",
+        /// Everywhere.
+        Force = "force",
+    }
+}
+
+choices! {
+    /// `params[].op`
+    pub enum ParamOp {
+        /// The value is this one.
+        Set = "set",
+        /// The value is this one where there is none.
+        Default = "default",
+        /// The member gets another key.
+        Rename = "rename",
+        /// The member goes.
+        Remove = "remove",
+        /// A number is brought into bounds.
+        Clamp = "clamp",
+    }
+}
+
+choices! {
+    /// `customSettings[].mode`
+    pub enum CustomMode {
+        /// Known names only.
+        Auto = "auto",
+        /// Any name.
+        Raw = "raw",
+    }
 }
 
 choices! {

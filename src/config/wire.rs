@@ -149,12 +149,24 @@ impl From<String> for Secret {
     }
 }
 
+/// Any value, as it stands.
+impl Wire for Node {
+    fn read(node: &Node, _: &mut Problems) -> Option<Self> {
+        Some(node.clone())
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({})
+    }
+}
+
 /// Text; a number or a boolean stands for its spelling, `null` for nothing, as in the reference.
 impl Wire for String {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match node {
             Node::Text(text) => Some(text.clone()),
-            Node::Number(number) => Some(number.to_string()),
+            Node::Number(number) => Some(number.clone()),
             Node::Bool(value) => Some(value.to_string()),
             Node::Null => None,
             Node::List(_) | Node::Map(_) => {
@@ -187,7 +199,7 @@ impl Wire for bool {
             Node::Bool(value) => Some(*value),
             Node::Text(text) if text.eq_ignore_ascii_case("true") || text == "1" => Some(true),
             Node::Text(text) if text.eq_ignore_ascii_case("false") || text == "0" || text.is_empty() => Some(false),
-            Node::Number(number) => Some(number.as_f64() != Some(0.0)),
+            Node::Number(number) => Some(number.bytes().any(|digit| matches!(digit, b'1'..=b'9'))),
             Node::Null => None,
             Node::Text(_) | Node::List(_) | Node::Map(_) => {
                 problems.error(Kind::WrongKind { expected: "a boolean", found: node.kind() });
@@ -208,7 +220,7 @@ impl Wire for u32 {
         let whole = match node {
             Node::Null => return None,
             // Numbers pass through a protobuf struct on Higress, which knows only doubles: `1.0` is 1.
-            Node::Number(number) => whole(&number.to_string()),
+            Node::Number(number) => whole(number),
             Node::Text(text) => whole(text.trim()),
             Node::Bool(_) | Node::List(_) | Node::Map(_) => None,
         };

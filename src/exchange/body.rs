@@ -1,22 +1,57 @@
-//! What happens to a request body: top-level members are spliced as they pass, everything else stays as it came.
+//! What happens to a request body: members are spliced as they pass, everything else stays as it came.
 
 use super::decide::Model;
 use super::head::Head;
 use crate::config::Provider;
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Editor, Keys, Members, Output};
-use crate::operation::Operation;
+use crate::operation::{ClientPath, Operation};
+use crate::params;
 use std::rc::Rc;
 
-/// The members that are acted on, in the order of [`Member`].
-const KEYS: [&str; 1] = ["model"];
+/// How a request body goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// As it came, unread.
+    Pass,
+    /// Chunk by chunk, edited on the way. Headers do not wait, so the length is not known.
+    Chunks,
+    /// As a whole, because what is decided first may stand last. Headers do not wait.
+    Buffer,
+    /// As a whole, with the headers held: one of them depends on it.
+    Hold,
+}
 
-/// Index of `model` in [`KEYS`].
-const MODEL: usize = 0;
+/// How the body of a request goes through, as far as its headers tell.
+pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> Flow {
+    if provider.paths.needs_body_model(path) {
+        return Flow::Hold;
+    }
+    let operation = path.operation;
+    if !is_edited(provider, operation, head) {
+        return Flow::Pass;
+    }
+    let settings = &provider.body;
+    let generates = is_generation(operation);
+    let wants_hold = settings.hold_headers || (generates && settings.first_byte_timeout_ms.is_some());
+    // A hold that nothing depends on is not worth refusing a long body for.
+    if wants_hold && length(head).is_some_and(|length| length <= settings.max_held_bytes) {
+        return Flow::Hold;
+    }
+    if generates && settings.needs_model_first() { Flow::Buffer } else { Flow::Chunks }
+}
 
-/// Whether a body is a JSON object with a `model` that may have to change.
-pub(super) fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
-    !provider.original && !provider.models.is_identity() && has_model(operation) && is_plain_json(head)
+/// Whether a body may have to change.
+fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
+    let settings = &provider.body;
+    let maps = has_model(operation) && !provider.models.is_identity();
+    let generates = is_generation(operation) && (!settings.params.is_empty() || asks_usage(provider, operation));
+    !provider.original && (maps || generates) && is_plain_json(head)
+}
+
+/// `content-length`, where there is a readable one.
+pub(super) fn length(head: &Head) -> Option<u64> {
+    head.text("content-length").and_then(|text| text.trim().parse().ok())
 }
 
 /// Whether a body can be read: JSON by its type (a missing one counts as JSON, as in the reference), not compressed.
@@ -35,26 +70,39 @@ pub(super) fn is_plain_json(head: &Head) -> bool {
 
 /// Operations whose JSON body names the model at its top level.
 const fn has_model(operation: Operation) -> bool {
+    is_generation(operation)
+        || matches!(
+            operation,
+            Operation::Embeddings
+                | Operation::Moderations
+                | Operation::ImagesGenerations
+                | Operation::ImagesEdits
+                | Operation::AudioSpeech
+                | Operation::Rerank
+                | Operation::Reranks
+                | Operation::ResponsesInputTokens
+                | Operation::ResponsesCompact
+                | Operation::FineTuningJobs
+                | Operation::Videos
+                | Operation::CountTokens
+        )
+}
+
+/// Operations that generate text; parameters are for them.
+const fn is_generation(operation: Operation) -> bool {
     matches!(
         operation,
         Operation::ChatCompletions
             | Operation::Completions
-            | Operation::Embeddings
-            | Operation::Moderations
-            | Operation::ImagesGenerations
-            | Operation::ImagesEdits
-            | Operation::AudioSpeech
-            | Operation::Rerank
-            | Operation::Reranks
             | Operation::Responses
-            | Operation::ResponsesInputTokens
-            | Operation::ResponsesCompact
-            | Operation::FineTuningJobs
-            | Operation::Videos
             | Operation::Messages
-            | Operation::CountTokens
             | Operation::Complete
     )
+}
+
+/// Whether streams of this operation are asked for their usage.
+const fn asks_usage(provider: &Provider, operation: Operation) -> bool {
+    provider.body.include_usage && matches!(operation, Operation::ChatCompletions | Operation::Completions)
 }
 
 /// Edits one body while it streams past.
@@ -74,8 +122,9 @@ pub(super) enum Chunk {
 }
 
 impl Stream {
-    pub(super) fn new(provider: &Rc<Provider>) -> Result<Self, Error> {
-        Ok(Self { editor: Editor::new(keys()?), request: Request::new(provider), empty: true })
+    pub(super) fn new(provider: &Rc<Provider>, operation: Operation) -> Self {
+        let request = Request::new(provider, operation);
+        Self { editor: Editor::new(request.keys().clone()), request, empty: true }
     }
 
     /// Takes the next chunk.
@@ -89,61 +138,134 @@ impl Stream {
         }
         // A request may have no body at all; that is the upstream's to judge.
         if end && !self.empty {
-            self.editor.finish().map_err(Error::from)?;
+            self.editor.finish()?;
         }
         Ok(out)
     }
 }
 
-/// A body that was held, after its members were looked at.
-pub(super) struct Held {
+/// A whole body, after its members were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Whole {
     /// The model it names.
     pub model: Option<Model>,
+    /// Whether it asks for a stream.
+    pub stream: bool,
     /// The new body; `None` where it stays.
     pub changed: Option<Vec<u8>>,
 }
 
-/// Reads and edits a whole body.
-pub(super) fn held(provider: &Rc<Provider>, body: &[u8], edited: bool) -> Result<Held, Error> {
+/// Reads and edits a whole body; `head` tells whether it is to be edited at all.
+pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, body: &[u8]) -> Result<Whole, Error> {
     if body.is_empty() {
-        return Ok(Held { model: None, changed: None });
+        return Ok(Whole::default());
     }
-    let mut request = Request::new(provider);
-    let changed = json::edit(keys()?, body, &mut request)?.filter(|_| edited);
-    Ok(Held { model: request.model, changed })
-}
-
-fn keys() -> Result<Keys, Error> {
-    Keys::new(KEYS).map_err(|_| Error::InvalidBody("cannot be scanned"))
+    let mut request = Request::new(provider, operation);
+    if provider.body.needs_model_first() {
+        let mut first = Request::new(provider, operation);
+        json::splices(first.keys().clone(), body, &mut first)?;
+        request.first = first.model.map(|model| model.upstream);
+    }
+    let changed = json::edit(request.keys().clone(), body, &mut request)?;
+    let changed = changed.filter(|_| is_edited(provider, operation, head));
+    Ok(Whole { model: request.model, stream: request.stream == Some(true), changed })
 }
 
 /// Decides about the members of one request body.
 struct Request {
     provider: Rc<Provider>,
+    operation: Operation,
     model: Option<Model>,
+    /// The upstream model, where a first pass over the body found it.
+    first: Option<String>,
+    stream: Option<bool>,
+    usage_asked: bool,
+    /// Keys of parameters that stand in the body now, in the spelling they leave with.
+    present: Vec<String>,
+    /// Keys of parameters that were decided about.
+    decided: Vec<String>,
 }
 
 impl Request {
-    fn new(provider: &Rc<Provider>) -> Self {
-        Self { provider: Rc::clone(provider), model: None }
+    fn new(provider: &Rc<Provider>, operation: Operation) -> Self {
+        Self {
+            provider: Rc::clone(provider),
+            operation,
+            model: None,
+            first: None,
+            stream: None,
+            usage_asked: false,
+            present: Vec::new(),
+            decided: Vec::new(),
+        }
+    }
+
+    fn keys(&self) -> &Keys {
+        let settings = &self.provider.body;
+        if is_generation(self.operation) { &settings.generation_keys } else { &settings.model_keys }
+    }
+
+    fn model(&mut self, raw: &str) -> Result<Edit, Error> {
+        let requested = json::decode(raw.as_bytes())
+            .map_err(|_| Error::InvalidBody("has a `model` that is not a string"))?
+            .into_owned();
+        let model = Model::of(&self.provider, requested);
+        let same = model.upstream == model.requested;
+        let edit = if same { Edit::Keep } else { Edit::value(json::literal(&model.upstream)) };
+        self.model = Some(model);
+        Ok(edit)
+    }
+
+    fn stream_options(&mut self, raw: &str) -> Edit {
+        self.usage_asked = true;
+        // A body without stream that has the options is the upstream's to judge.
+        if !asks_usage(&self.provider, self.operation) || self.stream == Some(false) {
+            return Edit::Keep;
+        }
+        if raw == "null" {
+            return Edit::value(USAGE_OPTIONS.to_owned());
+        }
+        match json::merge_member(raw, "include_usage", "true") {
+            Some(merged) if merged != raw => Edit::value(merged),
+            Some(_) | None => Edit::Keep,
+        }
+    }
+
+    fn param(&mut self, key: &str, raw: Option<&str>) -> Option<(String, String)> {
+        let outcome = params::apply(&self.provider.body.params, key, raw, self.first.as_deref());
+        let name = outcome.renamed.unwrap_or_else(|| key.to_owned());
+        self.decided.push(key.to_owned());
+        // Two members of one key would be read by each upstream in its own way; the first one stays.
+        let value = outcome.value.filter(|_| !self.present.contains(&name))?;
+        self.present.push(name.clone());
+        Some((name, value))
     }
 }
+
+/// The whole of `stream_options`, where the client sent none.
+const USAGE_OPTIONS: &str = r#"{"include_usage":true}"#;
 
 impl Members for Request {
     type Error = Error;
 
     fn member(&mut self, key: usize, raw: &str) -> Result<Edit, Error> {
-        if key != MODEL {
-            return Ok(Edit::Keep);
-        }
-        let requested = json::decode(raw.as_bytes())
-            .map_err(|_| Error::InvalidBody("has a `model` that is not a string"))?
-            .into_owned();
-        let model = Model::of(&self.provider, requested);
-        let edit =
-            if model.upstream == model.requested { Edit::Keep } else { Edit::value(json::literal(&model.upstream)) };
-        self.model = Some(model);
-        Ok(edit)
+        let name = self.keys().get(key).unwrap_or_default().to_owned();
+        Ok(match name.as_str() {
+            "model" => self.model(raw)?,
+            "stream" => {
+                self.stream = Some(raw == "true");
+                Edit::Keep
+            }
+            "stream_options" => self.stream_options(raw),
+            key => match self.param(key, Some(raw)) {
+                None => Edit::Remove,
+                Some((name, value)) => {
+                    let (name, value) =
+                        (Some(name).filter(|name| name != key), Some(value).filter(|value| value != raw));
+                    if name.is_none() && value.is_none() { Edit::Keep } else { Edit::Change { key: name, value } }
+                }
+            },
+        })
     }
 
     fn end(&mut self, members: &mut Appender) -> Result<(), Error> {
@@ -152,6 +274,20 @@ impl Members for Request {
         {
             members.push("model", &json::literal(&model.upstream));
             self.model = Some(model);
+        }
+        if !is_generation(self.operation) {
+            return Ok(());
+        }
+        let provider = Rc::clone(&self.provider);
+        for param in &provider.body.params {
+            if !self.decided.contains(&param.key)
+                && let Some((name, value)) = self.param(&param.key, None)
+            {
+                members.push(&name, &value);
+            }
+        }
+        if self.stream == Some(true) && !self.usage_asked && asks_usage(&provider, self.operation) {
+            members.push("stream_options", USAGE_OPTIONS);
         }
         Ok(())
     }

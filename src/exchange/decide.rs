@@ -1,6 +1,7 @@
 //! The decision: rule, provider, operation, path, model and credential of one request. The filter acts on it, `waypost
 //! explain` prints it; both call [`decide`].
 
+use super::body::{Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
 use crate::config::{Config, Provider, Serve};
@@ -14,9 +15,11 @@ use std::rc::Rc;
 /// What is known of the body when a decision is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'b> {
+    /// There is none.
+    Absent,
     /// It is still to come.
     Pending,
-    /// There is none, or it names no model.
+    /// It names no model.
     NoModel,
     /// It names this model.
     Model(&'b str),
@@ -63,6 +66,8 @@ pub struct Upstream {
     pub model: Option<Model>,
     /// What changes on the headers.
     pub edits: Edits,
+    /// How the body goes through.
+    pub flow: Flow,
 }
 
 /// The model of a request.
@@ -125,8 +130,8 @@ fn send(
     head: &Head,
     body: Body<'_>,
 ) -> Result<Verdict, Error> {
-    let needs_body = provider.paths.needs_body_model(path);
-    if needs_body && body == Body::Pending {
+    let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head) };
+    if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
         let probe = Fill { model: Some("model"), secret_parameters: &[] };
         return match provider.paths.resolve(path, probe) {
@@ -136,7 +141,8 @@ fn send(
     }
     let model = model(provider, path, body)?;
     let secret_parameters = provider.secret_parameters();
-    let in_path = model.as_ref().filter(|model| needs_body || model.upstream != model.requested);
+    let from_body = path.id("model").is_none();
+    let in_path = model.as_ref().filter(|model| from_body || model.upstream != model.requested);
     let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), secret_parameters };
     let resolved = provider
         .paths
@@ -168,6 +174,10 @@ fn send(
             edits.set(ORIGINAL_HOST, authority);
         }
     }
+    if matches!(flow, Flow::Chunks | Flow::Buffer) && head.has("content-length") {
+        // The body may change while its headers are on their way.
+        edits.remove.push("content-length");
+    }
     for name in [ORIGINAL_PATH, ORIGINAL_HOST] {
         if head.has(name) && edits.value(name).is_none() {
             edits.remove.push(name);
@@ -189,6 +199,7 @@ fn send(
         why: resolved.why,
         model,
         edits,
+        flow,
     }))
 }
 
@@ -222,7 +233,7 @@ fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<O
     };
     let in_body = match body {
         Body::Model(model) => Some(model.to_owned()),
-        Body::Pending | Body::NoModel => None,
+        Body::Absent | Body::Pending | Body::NoModel => None,
     };
     Ok(match in_path.or(in_body) {
         Some(requested) => Some(Model::of(provider, requested)),

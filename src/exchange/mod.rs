@@ -7,7 +7,7 @@
 //! Dialect conversion will be a stage between the body scanner and the upstream, chosen at configure time; until then
 //! [`crate::path::Refusal::Conversion`] stands in its place.
 
-mod body;
+pub mod body;
 mod credential;
 pub mod decide;
 pub mod head;
@@ -15,14 +15,10 @@ pub mod head;
 use crate::config::{Config, Provider};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
-use body::Chunk;
+use body::{Chunk, Flow};
 use decide::{Body, Client, Decision, Model, Upstream, Verdict, decide};
 use head::{Edits, Head};
 use std::rc::Rc;
-
-/// The longest body that is held when nothing else is configured, in bytes: Envoy's own default for what it buffers
-/// for a stream (`per_connection_buffer_limit_bytes`). A longer one would get Envoy's 413, after all of it was sent.
-pub const MAX_HELD_BODY: u64 = 1024 * 1024;
 
 /// The request headers with what the host knows beside them.
 #[derive(Debug)]
@@ -72,7 +68,12 @@ pub enum HeadersEffect {
     /// Apply the edits and go on.
     Send(Edits),
     /// Hold the headers and give the whole body.
-    Hold,
+    Hold {
+        /// How long a host may keep the body back, in milliseconds; 0 is for ever.
+        timeout_ms: u32,
+        /// The answer where it does.
+        deaf: Reply,
+    },
     /// Answer.
     Reply(Reply),
 }
@@ -84,9 +85,7 @@ pub enum BodyEffect {
     Pass,
     /// Pass these bytes on in its place.
     Replace(Vec<u8>),
-    /// Keep holding.
-    Hold,
-    /// Apply the edits to the headers that were held, replace the body if one is given, and go on.
+    /// Apply the edits to the headers, if they were held, replace the body if one is given, and go on.
     Release {
         /// Header edits, the exact `content-length` included.
         edits: Edits,
@@ -108,8 +107,8 @@ enum State {
     /// Before the headers, or nothing to do any more.
     #[default]
     Idle,
-    /// Headers wait for the body.
-    Held { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect },
+    /// The body is wanted as a whole; the headers wait for it if `held`.
+    Whole { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect, held: bool },
     /// The body is edited as it passes.
     Streaming { body: Box<body::Stream>, dialect: Dialect },
 }
@@ -117,32 +116,36 @@ enum State {
 impl Exchange {
     /// Takes the request headers.
     pub fn on_request_headers(&mut self, config: &Config, request: RequestHeaders) -> HeadersEffect {
-        let pending = if request.end_of_stream { Body::NoModel } else { Body::Pending };
+        let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
         let Decision { provider, operation, verdict, .. } = decide(config, request.client(), &request.head, pending);
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
-            (Verdict::Untouched, _) => HeadersEffect::Ignore,
             (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(error.reply(dialect)),
             (Verdict::NeedsBody, Some(provider)) => {
-                if let Some(error) = unholdable(&request.head) {
+                if let Some(error) = unholdable(&provider, &request.head) {
                     return HeadersEffect::Reply(error.reply(dialect));
                 }
-                self.state = State::Held { request: Box::new(request), provider, dialect };
-                HeadersEffect::Hold
+                let timeout_ms = provider.body.hold_timeout_ms;
+                self.state = State::Whole { request: Box::new(request), provider, dialect, held: true };
+                HeadersEffect::Hold { timeout_ms, deaf: Error::HoldNotHonoured.reply(dialect) }
             }
-            (Verdict::Send(Upstream { mut edits, .. }), Some(provider)) => {
-                if !request.end_of_stream && body::is_edited(&provider, operation, &request.head) {
-                    match body::Stream::new(&provider) {
-                        Ok(body) => self.state = State::Streaming { body: Box::new(body), dialect },
-                        Err(error) => return HeadersEffect::Reply(error.reply(dialect)),
+            (Verdict::Send(Upstream { edits, flow, .. }), Some(provider)) => {
+                match flow {
+                    Flow::Chunks => {
+                        let body = Box::new(body::Stream::new(&provider, operation));
+                        self.state = State::Streaming { body, dialect };
                     }
-                    if request.head.has("content-length") {
-                        edits.remove.push("content-length");
+                    Flow::Buffer => {
+                        if let Some(error) = unholdable(&provider, &request.head) {
+                            return HeadersEffect::Reply(error.reply(dialect));
+                        }
+                        self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
                     }
+                    Flow::Pass | Flow::Hold => {}
                 }
                 HeadersEffect::Send(edits)
             }
-            (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
+            (Verdict::Untouched, _) | (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
         }
     }
 
@@ -151,7 +154,7 @@ impl Exchange {
     pub const fn wants_body(&self) -> WantsBody {
         match &self.state {
             State::Idle => WantsBody::No,
-            State::Held { .. } => WantsBody::Whole,
+            State::Whole { .. } => WantsBody::Whole,
             State::Streaming { .. } => WantsBody::Chunks,
         }
     }
@@ -170,26 +173,30 @@ impl Exchange {
         }
     }
 
-    /// Takes a whole body that was held.
-    pub fn on_held_body(&mut self, config: &Config, whole: &[u8]) -> BodyEffect {
-        let State::Held { request, provider, dialect } = core::mem::take(&mut self.state) else {
+    /// Takes a whole body.
+    pub fn on_whole_body(&mut self, config: &Config, whole: &[u8]) -> BodyEffect {
+        let State::Whole { request, provider, dialect, held } = core::mem::take(&mut self.state) else {
             return BodyEffect::Pass;
         };
-        let operation = request.operation();
-        let edited = body::is_edited(&provider, operation, &request.head);
-        let held = match body::held(&provider, whole, edited) {
-            Ok(held) => held,
+        let body = match body::whole(&provider, request.operation(), &request.head, whole) {
+            Ok(body) => body,
             Err(error) => return BodyEffect::Reply(error.reply(dialect)),
         };
-        let known = held.model.as_ref().map_or(Body::NoModel, |model| Body::Model(&model.requested));
+        if !held {
+            return BodyEffect::Release { edits: Edits::default(), body: body.changed };
+        }
+        let known = body.model.as_ref().map_or(Body::NoModel, |model| Body::Model(&model.requested));
         match decide(config, request.client(), &request.head, known).verdict {
             Verdict::Send(Upstream { mut edits, .. }) => {
-                if let Some(changed) = &held.changed
+                if let Some(changed) = &body.changed
                     && request.head.has("content-length")
                 {
                     edits.set("content-length", changed.len().to_string());
                 }
-                BodyEffect::Release { edits, body: held.changed }
+                if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.stream) {
+                    edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
+                }
+                BodyEffect::Release { edits, body: body.changed }
             }
             Verdict::Refuse(error, dialect) => BodyEffect::Reply(error.reply(dialect)),
             Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,
@@ -197,18 +204,20 @@ impl Exchange {
     }
 }
 
-/// The model that a whole body names, mapped; what [`Exchange::on_held_body`] sees of it.
+/// Bounds what Higress's Envoy waits for the first byte of a response.
+const FIRST_BYTE_TIMEOUT: &str = "x-envoy-upstream-rq-first-byte-timeout-ms";
+
+/// What a whole body says, for `explain`: the model it names, mapped, where it is looked at.
 ///
 /// # Errors
 /// The body is no JSON object that can be read.
-pub fn body_model(provider: &Rc<Provider>, body: &[u8]) -> Result<Option<Model>, Error> {
-    body::held(provider, body, true).map(|held| held.model)
-}
-
-/// Whether a body of that operation is edited as it passes.
-#[must_use]
-pub fn is_body_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
-    body::is_edited(provider, operation, head)
+pub fn body_model(
+    provider: &Rc<Provider>,
+    operation: Operation,
+    head: &Head,
+    body: &[u8],
+) -> Result<Option<Model>, Error> {
+    body::whole(provider, operation, head, body).map(|whole| whole.model)
 }
 
 /// How the request body is wanted.
@@ -216,7 +225,7 @@ pub fn is_body_edited(provider: &Provider, operation: Operation, head: &Head) ->
 pub enum WantsBody {
     /// Not at all.
     No,
-    /// As a whole, with the headers held.
+    /// As a whole.
     Whole,
     /// Chunk by chunk, as it passes.
     Chunks,
@@ -242,12 +251,12 @@ impl RequestHeaders {
 }
 
 /// Why a body cannot be held, as far as its headers tell.
-fn unholdable(head: &Head) -> Option<Error> {
+fn unholdable(provider: &Provider, head: &Head) -> Option<Error> {
     if !body::is_plain_json(head) {
         return Some(Error::InvalidBody("must be uncompressed JSON, because the upstream path depends on its model"));
     }
-    let length = head.text("content-length").and_then(|text| text.trim().parse::<u64>().ok());
-    length.is_some_and(|length| length > MAX_HELD_BODY).then_some(Error::BodyTooLarge)
+    let too_long = body::length(head).is_some_and(|length| length > provider.body.max_held_bytes);
+    too_long.then_some(Error::BodyTooLarge)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl fmt::Display for KeysError {
         match self {
             Self::TooMany => write!(f, "more than {MAX_KEYS} keys"),
             Self::TooLong(key) => write!(f, "key of {} bytes is too long", key.len()),
-            Self::Repeated(key) => write!(f, "key {key:?} is repeated"),
+            Self::Repeated(key) => write!(f, "key {key} is repeated"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! JSON string literals: reading a whole one, writing one.
 
 use core::fmt;
+use core::str::Chars;
 use std::borrow::Cow;
 
 /// Why raw bytes are not a JSON string.
@@ -38,22 +39,70 @@ pub fn decode(raw: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
     let Some((b'"', tail)) = raw.split_first() else { return Err(DecodeError::NotAString) };
     let Some((b'"', inner)) = tail.split_last() else { return Err(DecodeError::Syntax) };
     let text = core::str::from_utf8(inner).map_err(|_| DecodeError::InvalidUtf8)?;
-    if memchr::memchr(b'\\', inner).is_some() {
-        return serde_json::from_slice::<String>(raw).map(Cow::Owned).map_err(|_| DecodeError::Syntax);
+    if inner.iter().any(|byte| *byte < b' ') {
+        return Err(DecodeError::Syntax);
     }
-    if inner.iter().any(|byte| *byte < b' ' || *byte == b'"') {
+    if memchr::memchr(b'\\', inner).is_some() {
+        return unescape(text).map(Cow::Owned).ok_or(DecodeError::Syntax);
+    }
+    if memchr::memchr(b'"', inner).is_some() {
         return Err(DecodeError::Syntax);
     }
     Ok(Cow::Borrowed(text))
 }
 
-/// Un-escapes the inside of a string literal that the scanner has found well-formed.
+/// Un-escapes the inside of a string literal without control characters. `None` for a quote that is not escaped, an
+/// unknown escape and a lone surrogate.
 pub(super) fn unescape(inner: &str) -> Option<String> {
-    let mut raw = String::with_capacity(inner.len().saturating_add(2));
-    raw.push('"');
-    raw.push_str(inner);
-    raw.push('"');
-    serde_json::from_str(&raw).ok()
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        if plain.contains('"') {
+            return None;
+        }
+        out.push_str(plain);
+        let mut characters = escape.chars();
+        out.push(match characters.next()? {
+            simple @ ('"' | '\\' | '/') => simple,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => unicode(&mut characters)?,
+            _ => return None,
+        });
+        rest = characters.as_str();
+    }
+    if rest.contains('"') {
+        return None;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// The character of `XXXX`, or of a surrogate pair `XXXX\uXXXX`.
+fn unicode(characters: &mut Chars<'_>) -> Option<char> {
+    let first = unit(characters)?;
+    let second = if (0xd800..0xdc00).contains(&first) {
+        if characters.next()? != '\\' || characters.next()? != 'u' {
+            return None;
+        }
+        Some(unit(characters)?)
+    } else {
+        None
+    };
+    // A second unit that does not complete the pair is an error, not a character of its own.
+    char::decode_utf16(core::iter::once(first).chain(second)).next()?.ok()
+}
+
+/// Four hexadecimal digits.
+fn unit(characters: &mut Chars<'_>) -> Option<u16> {
+    let mut unit = 0;
+    for _ in 0..4 {
+        unit = unit << 4 | u16::try_from(characters.next()?.to_digit(16)?).ok()?;
+    }
+    Some(unit)
 }
 
 /// Writes text as a string literal with its quotes: only what RFC 8259 wants escaped is escaped.

@@ -3,6 +3,7 @@
 use log::warn;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
+use std::time::{Duration, SystemTime};
 
 /// Reads all request headers in one call.
 pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
@@ -65,6 +66,24 @@ pub(super) fn set_property(key: &str, value: &[u8]) {
 /// The configuration of this plugin.
 pub(super) fn configuration(size: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// The time of the host, in nanoseconds since 1970.
+pub(super) fn now_ns() -> u64 {
+    let now = hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH);
+    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Has the root context called at this period; zero ends it.
+pub(super) fn tick_every(period: Duration) {
+    if let Err(status) = hostcalls::set_tick_period(period) {
+        warn!("setting the tick period: {status:?}");
+    }
+}
+
+/// Makes the calls that follow act on another context; false where it is gone.
+pub(super) fn act_on(context: u32) -> bool {
+    hostcalls::set_effective_context(context).is_ok()
 }
 
 /// Logs no more than the host wants, so that nothing is formatted in vain.

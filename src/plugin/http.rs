@@ -6,9 +6,12 @@ use crate::error::Reply;
 use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::{Edits, Head};
 use crate::exchange::{BodyEffect, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
+use crate::hold::{Advice, Holds};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Where the client's own host and path are kept for later attempts of the same request. Filter state: nothing that a
 /// client sends can write it.
@@ -16,13 +19,39 @@ const SAVED: &str = "waypost.client";
 
 /// Translates between the host and one [`Exchange`].
 pub(super) struct Http {
+    id: u32,
     config: Rc<Config>,
+    holds: Rc<RefCell<Holds>>,
     exchange: Exchange,
 }
 
 impl Http {
-    pub(super) fn new(config: Rc<Config>) -> Self {
-        Self { config, exchange: Exchange::default() }
+    pub(super) fn new(id: u32, config: Rc<Config>, holds: Rc<RefCell<Holds>>) -> Self {
+        Self { id, config, holds, exchange: Exchange::default() }
+    }
+
+    /// Holds the headers, watched for as long as it is not known whether the host delivers the body all the same.
+    fn hold(&self, timeout_ms: u32, deaf: Reply) -> Action {
+        /// How often watched requests are looked at.
+        const WATCH_EVERY: Duration = Duration::from_millis(100);
+        let Ok(mut holds) = self.holds.try_borrow_mut() else { return Action::Pause };
+        match holds.begin(self.id, host::now_ns(), timeout_ms, deaf) {
+            Advice::Hold => Action::Pause,
+            Advice::HoldAndWatch => {
+                host::tick_every(WATCH_EVERY);
+                Action::Pause
+            }
+            Advice::Answer(reply) => answer(&reply),
+        }
+    }
+
+    /// Part of a held body came.
+    fn delivered(&self) {
+        if let Ok(mut holds) = self.holds.try_borrow_mut()
+            && holds.delivered()
+        {
+            host::tick_every(Duration::ZERO);
+        }
     }
 
     /// The headers with everything else a decision needs. What a host calls differently is tried under both names.
@@ -47,7 +76,7 @@ impl Http {
         match self.exchange.wants_body() {
             WantsBody::No => Action::Continue,
             WantsBody::Whole => {
-                let effect = self.exchange.on_held_body(&self.config, &host::request_body(size));
+                let effect = self.exchange.on_whole_body(&self.config, &host::request_body(size));
                 apply_body(effect)
             }
             WantsBody::Chunks => apply_body(self.exchange.on_request_chunk(&host::request_body(size), true)),
@@ -56,6 +85,14 @@ impl Http {
 }
 
 impl Context for Http {}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        if let Ok(mut holds) = self.holds.try_borrow_mut() {
+            holds.end(self.id);
+        }
+    }
+}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
@@ -72,15 +109,18 @@ impl HttpContext for Http {
                 apply_edits(&edits);
                 Action::Continue
             }
-            HeadersEffect::Hold => {
+            HeadersEffect::Hold { timeout_ms, deaf } => {
                 keep_route(&saved);
-                Action::Pause
+                self.hold(timeout_ms, deaf)
             }
             HeadersEffect::Reply(reply) => answer(&reply),
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.exchange.wants_body() == WantsBody::Whole {
+            self.delivered();
+        }
         if end_of_stream {
             return self.end_of_body(size);
         }
@@ -120,7 +160,6 @@ fn apply_edits(edits: &Edits) {
 fn apply_body(effect: BodyEffect) -> Action {
     match effect {
         BodyEffect::Pass => Action::Continue,
-        BodyEffect::Hold => Action::Pause,
         BodyEffect::Replace(bytes) => {
             host::replace_request_body(&bytes);
             Action::Continue

@@ -3,15 +3,19 @@
 use super::host;
 use super::http::Http;
 use crate::config::{self, Config, problem::Severity};
+use crate::hold::Holds;
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Holds the compiled configuration for its streams.
 #[derive(Default)]
 pub(super) struct Root {
     config: Option<Rc<Config>>,
+    holds: Rc<RefCell<Holds>>,
 }
 
 impl Context for Root {}
@@ -39,8 +43,24 @@ impl RootContext for Root {
         true
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        self.config.as_ref().map(|config| Box::new(Http::new(Rc::clone(config))) as Box<dyn HttpContext>)
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let config = Rc::clone(self.config.as_ref()?);
+        Some(Box::new(Http::new(id, config, Rc::clone(&self.holds))))
+    }
+
+    /// Answers the requests whose bodies the host keeps back.
+    fn on_tick(&mut self) {
+        let Ok(mut holds) = self.holds.try_borrow_mut() else { return };
+        let overdue = holds.overdue(host::now_ns());
+        if !holds.is_watching() {
+            host::tick_every(Duration::ZERO);
+        }
+        drop(holds);
+        for (context, reply) in overdue {
+            if host::act_on(context) {
+                host::reply(reply.status, &reply.body);
+            }
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use waypost::config::node::Node;
-use waypost::config::{Loaded, load_node};
+use waypost::config::{Loaded, load_node, parse};
 
 /// Why a file cannot be read.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Document {
         let text = read_text(path).map_err(ReadError::Io)?;
         // Every JSON document is YAML too, but JSON's own parser has the better errors for what begins like JSON.
         let node: Node = if text.trim_start().starts_with('{') {
-            serde_json::from_str(&text).map_err(|error| ReadError::Syntax(error.to_string()))?
+            parse(text.as_bytes()).map_err(|error| ReadError::Syntax(error.to_string()))?
         } else {
             serde_saphyr::from_str(&text).map_err(|error| ReadError::Syntax(error.to_string()))?
         };

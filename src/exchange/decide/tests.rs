@@ -32,7 +32,8 @@ fn at<'a>(host: &'a str, path: &'a str) -> Client<'a> {
 fn body_of(request: &Value) -> Body<'_> {
     match (request["model"].as_str(), request["body"].as_str()) {
         (Some(model), _) => Body::Model(model),
-        _ => Body::NoModel,
+        (None, Some(_)) => Body::NoModel,
+        (None, None) => Body::Absent,
     }
 }
 
