@@ -31,14 +31,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
     let mut good = true;
     for file in &arguments.files {
         let name = file.display().to_string();
-        match Document::read(file) {
+        match Document::read_all(file) {
             Err(error) => {
                 good = false;
                 let _ = writeln!(text, "{name}: error: {error}");
                 reports.push(json!({ "file": name, "ok": false, "problems": [], "unreadable": error.to_string() }));
             }
-            Ok(document) => {
-                let (ok, problems) = report(&document, arguments.strict, &name, &mut text);
+            Ok(documents) => {
+                let (ok, problems) = report(&documents, arguments.strict, &name, &mut text);
                 good &= ok;
                 reports.push(json!({ "file": name, "ok": ok, "problems": problems }));
             }
@@ -48,10 +48,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
     Ok(Outcome { text, good })
 }
 
-fn report(document: &Document, strict: bool, name: &str, text: &mut String) -> (bool, Vec<Value>) {
+fn report(documents: &[Document], strict: bool, name: &str, text: &mut String) -> (bool, Vec<Value>) {
     let mut counts = [0_usize; 3];
     let mut problems = Vec::new();
-    for problem in &document.loaded.problems {
+    let all =
+        documents.iter().flat_map(|document| document.loaded.problems.iter().map(move |problem| (document, problem)));
+    for (document, problem) in all {
         let place = document.place(&problem.path);
         if let Some(count) = counts.get_mut(problem.severity as usize) {
             *count = count.saturating_add(1);
@@ -69,10 +71,9 @@ fn report(document: &Document, strict: bool, name: &str, text: &mut String) -> (
     let [differences, warnings, errors] = counts;
     let ok = errors == 0 && !(strict && warnings > 0);
     let verdict = if ok { "ok" } else { "not ok" };
-    let _ = writeln!(
-        text,
-        "{name}: {verdict}: {errors} errors, {warnings} warnings, {differences} differences from ai-proxy"
-    );
+    let count = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let counts = [count(errors, "error"), count(warnings, "warning"), count(differences, "difference")].join(", ");
+    let _ = writeln!(text, "{name}: {verdict}: {counts} from ai-proxy");
     (ok, problems)
 }
 

@@ -1,100 +1,207 @@
-//! Reads a configuration file: plugin JSON or YAML, or a Higress `WasmPlugin` manifest.
+//! Finds the Waypost configurations in a file: plugin JSON or YAML, Higress and Istio `WasmPlugin`s, and whatever holds
+//! one for Envoy (a bootstrap, an `EnvoyFilter`, an `EnvoyExtensionPolicy`), several documents in one file included.
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use waypost::config::node::Node;
-use waypost::config::{Loaded, load_node, parse};
+use waypost::config::settings::{PluginSettings, ProviderSettings};
+use waypost::config::{Loaded, SyntaxError, load_node, parse};
 
 /// Why a file cannot be read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// The file system's words.
     Io(std::io::Error),
-    /// The parser's words.
-    Syntax(String),
+    /// Not JSON.
+    Json(SyntaxError),
+    /// Not YAML; the parser's words.
+    Yaml(String),
     /// Not an object.
     NotAnObject(&'static str),
-    /// A manifest of another kind.
-    Kind(String),
+    /// A configuration inside another document that is not JSON, with its place.
+    Inside(String, SyntaxError),
+    /// A manifest or an Envoy configuration without one of Waypost's.
+    Nothing,
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Syntax(error) => error.fmt(f),
+            Self::Json(error) => error.fmt(f),
+            Self::Yaml(error) => error.fmt(f),
             Self::NotAnObject(found) => write!(f, "a configuration is an object, found {found}"),
-            Self::Kind(kind) => write!(f, "a manifest of kind `{kind}`: only `WasmPlugin` is read"),
+            Self::Inside(place, error) => write!(f, "{place}: {error}"),
+            Self::Nothing => f.write_str("no Waypost configuration is in it"),
         }
     }
 }
 
-/// A configuration file, loaded, with the places of its parts.
+/// A configuration, loaded, with the places of its parts.
 pub(crate) struct Document {
     /// What is in it.
     pub(crate) loaded: Loaded,
-    /// For a manifest: the index in `matchRules` behind each entry of `_rules_`.
-    manifest_rules: Option<Vec<usize>>,
+    places: Places,
+}
+
+/// Where the parts of a configuration stand in the file.
+enum Places {
+    /// Below this place; at the top if it is empty.
+    Below(String),
+    /// In a manifest: below this place, and for each entry of `_rules_` its index in `matchRules`.
+    Manifest(String, Vec<usize>),
 }
 
 impl Document {
-    /// Reads a file; `-` is standard input.
-    pub(crate) fn read(path: &Path) -> Result<Self, ReadError> {
+    /// Reads every configuration of a file, at least one; `-` is standard input.
+    pub(crate) fn read_all(path: &Path) -> Result<Vec<Self>, ReadError> {
         let text = read_text(path).map_err(ReadError::Io)?;
-        // Every JSON document is YAML too, but JSON's own parser has the better errors for what begins like JSON.
-        let node: Node = if text.trim_start().starts_with('{') {
-            parse(text.as_bytes()).map_err(|error| ReadError::Syntax(error.to_string()))?
+        // Every JSON document is YAML too, but what begins like JSON is better read as what the filter gets.
+        let nodes = if text.trim_start().starts_with('{') {
+            vec![parse(text.as_bytes()).map_err(ReadError::Json)?]
         } else {
-            serde_saphyr::from_str(&text).map_err(|error| ReadError::Syntax(error.to_string()))?
+            serde_saphyr::from_multiple::<Node>(&text).map_err(|error| ReadError::Yaml(error.to_string()))?
         };
-        match &node {
-            Node::Null => Ok(Self { loaded: load_node(&Node::Map(Vec::new())), manifest_rules: None }),
-            Node::Map(_) if node.get("apiVersion").is_some() && node.get("kind").is_some() => match node.get("kind") {
-                Some(Node::Text(kind)) if kind == "WasmPlugin" => Ok(Self::of_manifest(&node)),
-                Some(Node::Text(kind)) => Err(ReadError::Kind(kind.clone())),
-                _ => Err(ReadError::Kind(String::new())),
-            },
-            Node::Map(_) => Ok(Self { loaded: load_node(&node), manifest_rules: None }),
-            other => Err(ReadError::NotAnObject(other.kind())),
+        let mut found = Vec::new();
+        if nodes.is_empty() {
+            found.push(Self::plain(&Node::Map(Vec::new()), String::new()));
         }
+        let many = nodes.len() > 1;
+        for (index, node) in nodes.iter().enumerate() {
+            let place = if many { format!("[{index}]") } else { String::new() };
+            Self::find(node, place, &mut found)?;
+        }
+        if found.is_empty() { Err(ReadError::Nothing) } else { Ok(found) }
+    }
+
+    /// Reads the one configuration of a file.
+    pub(crate) fn read_one(path: &Path) -> Result<Self, String> {
+        let named = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+        let mut found = Self::read_all(path).map_err(|error| named(&error))?;
+        let several = found.len() > 1;
+        match found.pop() {
+            Some(document) if !several => Ok(document),
+            _ => {
+                let places: Vec<_> = found.iter().map(|document| document.place("$")).collect();
+                Err(named(&format_args!(
+                    "holds several configurations, at {} and more: give it only one",
+                    places.join(", ")
+                )))
+            }
+        }
+    }
+
+    fn plain(node: &Node, place: String) -> Self {
+        Self { loaded: load_node(node), places: Places::Below(place) }
+    }
+
+    fn find(node: &Node, place: String, found: &mut Vec<Self>) -> Result<(), ReadError> {
+        let kind = match node.get("kind") {
+            Some(Node::Text(kind)) if node.get("apiVersion").is_some() => Some(kind.as_str()),
+            _ => None,
+        };
+        match (node, kind) {
+            (Node::Null, _) => found.push(Self::plain(&Node::Map(Vec::new()), place)),
+            (Node::Map(_), Some("List")) => {
+                for (index, item) in items(node.get("items")).iter().enumerate() {
+                    Self::find(item, join(&place, &format!("items[{index}]")), found)?;
+                }
+            }
+            (Node::Map(_), Some("WasmPlugin")) => found.push(Self::of_manifest(node, &place)),
+            (Node::Map(_), Some("EnvoyExtensionPolicy")) => {
+                let spec = node.get("spec").and_then(|spec| spec.get("wasm"));
+                for (index, wasm) in items(spec).iter().enumerate() {
+                    if let Some(config) = wasm.get("config") {
+                        found.push(Self::plain(config, join(&place, &format!("spec.wasm[{index}].config"))));
+                    }
+                }
+            }
+            (Node::Map(members), None) if members.is_empty() || is_ours(node) => found.push(Self::plain(node, place)),
+            (Node::Map(_), _) => Self::find_inside(node, &place, found)?,
+            (other, _) => return Err(ReadError::NotAnObject(other.kind())),
+        }
+        Ok(())
+    }
+
+    /// Looks for `configuration: {"@type": …StringValue, value: JSON}`, as Envoy's wasm filter has it.
+    fn find_inside(node: &Node, place: &str, found: &mut Vec<Self>) -> Result<(), ReadError> {
+        for (key, value) in node.members() {
+            let place = join(place, key);
+            match (value.get("@type"), value.get("value")) {
+                (Some(Node::Text(of)), Some(Node::Text(text)))
+                    if key == "configuration" && of.ends_with(".StringValue") =>
+                {
+                    let place = join(&place, "value");
+                    let config = parse(text.as_bytes()).map_err(|error| ReadError::Inside(place.clone(), error))?;
+                    if is_ours(&config) {
+                        found.push(Self::plain(&config, place));
+                    }
+                }
+                _ => Self::find_inside(value, &place, found)?,
+            }
+        }
+        for (index, item) in items(Some(node)).iter().enumerate() {
+            Self::find_inside(item, &format!("{place}[{index}]"), found)?;
+        }
+        Ok(())
     }
 
     /// Puts plugin JSON together as Higress's controller does: `pluginConfig` as it is, else `defaultConfig` with the
     /// `matchRules` that are not disabled as `_rules_`.
-    fn of_manifest(manifest: &Node) -> Self {
+    fn of_manifest(manifest: &Node, place: &str) -> Self {
         let empty = Node::Map(Vec::new());
         let spec = manifest.get("spec").unwrap_or(&empty);
         if let Some(config) = spec.get("pluginConfig") {
-            return Self { loaded: load_node(config), manifest_rules: None };
+            return Self::plain(config, join(place, "spec.pluginConfig"));
         }
         let disabled = |node: &Node, key| node.get(key) == Some(&Node::Bool(true));
         let mut members = match spec.get("defaultConfig") {
             Some(Node::Map(members)) if !disabled(spec, "defaultConfigDisable") => members.clone(),
             _ => Vec::new(),
         };
-        let rules = match spec.get("matchRules") {
-            Some(Node::List(rules)) => rules.as_slice(),
-            _ => &[],
-        };
+        let rules = items(spec.get("matchRules"));
         let kept: Vec<_> = rules.iter().enumerate().filter(|(_, rule)| !disabled(rule, "configDisable")).collect();
         if !kept.is_empty() {
             members.push(("_rules_".to_owned(), Node::List(kept.iter().map(|(_, rule)| plugin_rule(rule)).collect())));
         }
-        let manifest_rules = Some(kept.iter().map(|(index, _)| *index).collect());
-        Self { loaded: load_node(&Node::Map(members)), manifest_rules }
+        let rules = kept.iter().map(|(index, _)| *index).collect();
+        Self { loaded: load_node(&Node::Map(members)), places: Places::Manifest(place.to_owned(), rules) }
     }
 
     /// The place of a problem as it stands in the file.
     pub(crate) fn place(&self, path: &str) -> String {
-        let Some(rules) = &self.manifest_rules else { return path.to_owned() };
-        let rule = path.strip_prefix("_rules_[").and_then(|rest| rest.split_once(']'));
-        match rule.and_then(|(index, rest)| Some((rules.get(index.parse::<usize>().ok()?)?, rest))) {
-            Some((index, rest)) => format!("spec.matchRules[{index}].config{rest}"),
-            None if path == "$" => "spec.defaultConfig".to_owned(),
-            None => format!("spec.defaultConfig.{path}"),
+        match &self.places {
+            Places::Below(place) if place.is_empty() => path.to_owned(),
+            Places::Below(place) if path == "$" => place.clone(),
+            Places::Below(place) => join(place, path),
+            Places::Manifest(place, rules) => {
+                let rule = path.strip_prefix("_rules_[").and_then(|rest| rest.split_once(']'));
+                match rule.and_then(|(index, rest)| Some((rules.get(index.parse::<usize>().ok()?)?, rest))) {
+                    Some((index, rest)) => join(place, &format!("spec.matchRules[{index}].config{rest}")),
+                    None if path == "$" => join(place, "spec.defaultConfig"),
+                    None => join(place, &format!("spec.defaultConfig.{path}")),
+                }
+            }
         }
     }
+}
+
+fn join(place: &str, rest: &str) -> String {
+    if place.is_empty() { rest.to_owned() } else { format!("{place}.{rest}") }
+}
+
+fn items(node: Option<&Node>) -> &[Node] {
+    match node {
+        Some(Node::List(items)) => items,
+        _ => &[],
+    }
+}
+
+/// Whether an object is a configuration of Waypost's, if a misplaced one: any key of it is known.
+fn is_ours(config: &Node) -> bool {
+    let known = PluginSettings::KEYS.iter().chain(ProviderSettings::KEYS).map(|info| info.key);
+    known.chain(["_rules_"]).any(|key| config.get(key).is_some())
 }
 
 fn plugin_rule(rule: &Node) -> Node {

@@ -46,8 +46,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
-    let document =
-        Document::read(&arguments.config).map_err(|error| format!("{}: {error}", arguments.config.display()))?;
+    let document = Document::read_one(&arguments.config)?;
     warn_of_errors(&document, &arguments.config);
     let body = match &arguments.body {
         Some(path) => Some(read_text(path).map_err(|error| format!("{}: {error}", path.display()))?),
