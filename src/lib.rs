@@ -41,6 +41,7 @@ pub mod exchange;
 pub mod explain;
 pub mod hold;
 pub mod json;
+pub mod messages;
 pub mod model;
 pub mod operation;
 pub mod params;

@@ -7,6 +7,7 @@ use super::settings::{
     CustomMode, CustomSettings, IncludeUsageSetting, ParamOp, ParamSettings, ProtocolSetting, ProviderSettings,
 };
 use crate::json::{Keys, literal};
+use crate::messages::MessageEdits;
 use crate::params::{Bound, ModelPattern, Op, Param};
 use crate::provider::Preset;
 
@@ -15,6 +16,8 @@ use crate::provider::Preset;
 pub struct BodySettings {
     /// Parameter rules, in order.
     pub params: Vec<Param>,
+    /// Edits to the list of messages.
+    pub messages: MessageEdits,
     /// Whether streams are asked for their usage.
     pub include_usage: bool,
     /// Whether messages of the role `developer` become `system`.
@@ -70,6 +73,11 @@ impl BodySettings {
         let generation_keys = keys(&names, problems)?;
         Some(Self {
             params,
+            messages: MessageEdits {
+                cleanup_commands: settings.context_cleanup_commands.clone().unwrap_or_default(),
+                merge_consecutive: settings.merge_consecutive_messages == Some(true)
+                    || settings.hiclaw_mode == Some(true),
+            },
             include_usage,
             system_role: preset.rejects_developer_role,
             hold_headers: settings.hold_headers == Some(true),
@@ -79,6 +87,12 @@ impl BodySettings {
             generation_keys,
             model_keys: keys(&["model"], problems)?,
         })
+    }
+
+    /// Whether something can only be decided with the whole body at hand.
+    #[must_use]
+    pub fn needs_whole_body(&self) -> bool {
+        self.needs_model_first() || !self.messages.is_none()
     }
 
     /// Whether a rule can only be applied when the model is known, wherever it stands in the body.

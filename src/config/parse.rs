@@ -40,7 +40,7 @@ pub enum Reason {
 }
 
 /// How deeply lists and objects may be nested.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 128;
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -284,6 +284,6 @@ mod tests {
             assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), message);
         }
         assert_eq!(parse(b"{\"a\":\"\xff\"}").unwrap_err().reason, Reason::Utf8);
-        assert_eq!(parse("[".repeat(65).as_bytes()).unwrap_err().reason, Reason::TooDeep);
+        assert_eq!(parse("[".repeat(129).as_bytes()).unwrap_err().reason, Reason::TooDeep);
     }
 }

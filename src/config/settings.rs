@@ -204,6 +204,15 @@ settings! {
         /// First-byte timeout (Higress)
         /// Milliseconds Envoy waits for the first byte of a streamed response.
         first_byte_timeout: u32 = "firstByteTimeout",
+        /// Context cleanup (Higress)
+        /// Texts of user messages that drop themselves and all of the conversation before, but for system messages.
+        context_cleanup_commands: Vec<String> = "contextCleanupCommands",
+        /// Merge messages (Higress)
+        /// Joins neighbouring messages of the same role.
+        merge_consecutive_messages: bool = "mergeConsecutiveMessages",
+        /// Hiclaw mode (Higress)
+        /// The same as `mergeConsecutiveMessages` here.
+        hiclaw_mode: bool = "hiclawMode",
         /// Qwen compatible mode (Higress)
         /// OpenAI requests always go to the compatible mode; native ones pass as they are.
         qwen_enable_compatible: bool = "qwenEnableCompatible" for ["qwen", "qwen-intl"],
@@ -222,14 +231,8 @@ settings! {
         "context": "context files are not supported",
         /// Reasoning content (Higress)
         "reasoningContentMode": "responses are not converted",
-        /// Context cleanup (Higress)
-        "contextCleanupCommands": "messages are not edited yet",
-        /// Merge messages (Higress)
-        "mergeConsecutiveMessages": "messages are not edited yet",
         /// Promote thinking (Higress)
         "promoteThinkingOnEmpty": "responses are not converted",
-        /// Hiclaw mode (Higress)
-        "hiclawMode": "messages and responses are not edited yet",
         /// Log error bodies (Higress)
         "logUpstreamErrorResponseBody": "bodies are never logged",
         /// Auth header key (Higress)

@@ -2,7 +2,7 @@
 
 use super::decide::Model;
 use super::head::Head;
-use crate::config::Provider;
+use crate::config::{Provider, parse};
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Editor, Keys, Members, Output};
 use crate::operation::{ClientPath, Operation};
@@ -38,14 +38,15 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> F
     if wants_hold && length(head).is_some_and(|length| length <= settings.max_held_bytes) {
         return Flow::Hold;
     }
-    if generates && settings.needs_model_first() { Flow::Buffer } else { Flow::Chunks }
+    if generates && settings.needs_whole_body() { Flow::Buffer } else { Flow::Chunks }
 }
 
 /// Whether a body may have to change.
 fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
     let settings = &provider.body;
     let maps = has_model(operation) && !provider.models.is_identity();
-    let generates = is_generation(operation) && (!settings.params.is_empty() || asks_usage(provider, operation));
+    let generates = is_generation(operation)
+        && (!settings.params.is_empty() || asks_usage(provider, operation) || edits_messages(provider, operation));
     !provider.original && (maps || generates) && is_plain_json(head)
 }
 
@@ -103,6 +104,11 @@ const fn is_generation(operation: Operation) -> bool {
 /// Whether streams of this operation are asked for their usage.
 const fn asks_usage(provider: &Provider, operation: Operation) -> bool {
     provider.body.include_usage && matches!(operation, Operation::ChatCompletions | Operation::Completions)
+}
+
+/// Whether the list of messages is edited.
+const fn edits_messages(provider: &Provider, operation: Operation) -> bool {
+    !provider.body.messages.is_none() && matches!(operation, Operation::ChatCompletions)
 }
 
 /// Edits one body while it streams past.
@@ -166,7 +172,12 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
     }
-    let changed = json::edit(request.keys().clone(), body, &mut request)?;
+    let mut changed = json::edit(request.keys().clone(), body, &mut request)?;
+    if edits_messages(provider, operation) {
+        let tree = parse(changed.as_deref().unwrap_or(body)).map_err(|_| Error::InvalidBody("is nested too deeply"))?;
+        let edited = provider.body.messages.apply(tree).map(|tree| tree.to_json().into_bytes());
+        changed = edited.or(changed);
+    }
     let changed = changed.filter(|_| is_edited(provider, operation, head));
     Ok(Whole { model: request.model, stream: request.stream == Some(true), changed })
 }

@@ -1,1 +1,314 @@
+use super::*;
+use crate::config::load;
+use serde_json::{Value, json};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
+fn configured(provider: Value) -> Config {
+    let mut provider = provider;
+    provider["apiTokens"] = json!(["token"]);
+    load(json!({ "provider": provider }).to_string().as_bytes()).unwrap().config
+}
+
+fn request(path: &str, fields: &[(&str, &str)], end_of_stream: bool) -> RequestHeaders {
+    let mut head = vec![(":path".to_owned(), path.as_bytes().to_vec()), (":authority".to_owned(), b"gw".to_vec())];
+    head.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+    RequestHeaders { head: Head::new(head), saved: None, route: None, cluster: None, end_of_stream }
+}
+
+/// What a request came to: the last header edits and the body upstream, or the status of a local reply.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Sent { edits: Edits, body: Vec<u8> },
+    Replied(u16),
+}
+
+/// Sends a request whose body comes in these chunks, the end with the last one or alone.
+fn run(config: &Config, path: &str, fields: &[(&str, &str)], chunks: &[&[u8]], end_alone: bool) -> Outcome {
+    let mut exchange = Exchange::default();
+    let mut sent = Edits::default();
+    match exchange.on_request_headers(config, request(path, fields, false)) {
+        HeadersEffect::Send(edits) => sent = edits,
+        HeadersEffect::Hold { .. } => {}
+        HeadersEffect::Reply(reply) => return Outcome::Replied(reply.status),
+        HeadersEffect::Ignore => panic!("ignored"),
+    }
+    let mut upstream = Vec::new();
+    let mut buffered = Vec::new();
+    let mut parts: Vec<(&[u8], bool)> = chunks.iter().map(|chunk| (*chunk, false)).collect();
+    if end_alone {
+        parts.push((b"", true));
+    } else if let Some(last) = parts.last_mut() {
+        last.1 = true;
+    }
+    for (chunk, end) in parts {
+        let effect = match exchange.wants_body() {
+            WantsBody::No => BodyEffect::Pass,
+            WantsBody::Chunks => exchange.on_request_chunk(chunk, end),
+            WantsBody::Whole => {
+                buffered.extend_from_slice(chunk);
+                if !end {
+                    continue;
+                }
+                match exchange.on_whole_body(config, &buffered) {
+                    BodyEffect::Release { edits, body } => {
+                        sent.set.extend(edits.set);
+                        sent.remove.extend(edits.remove);
+                        BodyEffect::Replace(body.unwrap_or_else(|| buffered.clone()))
+                    }
+                    other => other,
+                }
+            }
+        };
+        match effect {
+            BodyEffect::Pass => upstream.extend_from_slice(chunk),
+            BodyEffect::Replace(bytes) => upstream.extend_from_slice(&bytes),
+            BodyEffect::Reply(reply) => return Outcome::Replied(reply.status),
+            BodyEffect::Release { .. } => panic!("released without a hold"),
+        }
+    }
+    Outcome::Sent { edits: sent, body: upstream }
+}
+
+/// The body upstream, the same for the body as a whole, in two chunks cut anywhere, and byte by byte.
+fn body_upstream(provider: Value, path: &str, body: &str) -> String {
+    let config = configured(provider);
+    let bytes = body.as_bytes();
+    let length = bytes.len().to_string();
+    let fields = [("content-type", "application/json"), ("content-length", length.as_str())];
+    let Outcome::Sent { body: whole, .. } = run(&config, path, &fields, &[bytes], false) else { panic!("{body}") };
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    let mut plans: Vec<Vec<&[u8]>> = (0..=bytes.len()).map(|cut| vec![&bytes[..cut], &bytes[cut..]]).collect();
+    plans.push(single);
+    for plan in plans {
+        for end_alone in [false, true] {
+            match run(&config, path, &fields, &plan, end_alone) {
+                Outcome::Sent { body, .. } => assert_eq!(body, whole, "{plan:?}"),
+                Outcome::Replied(status) => panic!("{status} for {plan:?}"),
+            }
+        }
+    }
+    String::from_utf8(whole).unwrap()
+}
+
+const CHAT: &str = "/v1/chat/completions";
+
+#[test]
+fn maps_the_model_wherever_it_stands_and_keeps_every_other_byte() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "modelMapping": { "gpt-4*": "prod \"4\"" } });
+    for (body, expected) in [
+        (r#"{"model":"gpt-4o","n":1.0}"#, r#"{"model":"prod \"4\"","n":1.0}"#),
+        (
+            "{ \"x\" : 12345678901234567890,\n\t\"mod\\u0065l\" : \"gpt-4\" ,\"e\":1e-6 }",
+            "{ \"x\" : 12345678901234567890,\n\t\"mod\\u0065l\" : \"prod \\\"4\\\"\" ,\"e\":1e-6 }",
+        ),
+        (
+            r#"{"messages":[{"model":"gpt-4"}],"x":"\ud83d\ude00","model":"gpt-4"}"#,
+            r#"{"messages":[{"model":"gpt-4"}],"x":"\ud83d\ude00","model":"prod \"4\""}"#,
+        ),
+        (r#"{"model":"other"}"#, r#"{"model":"other"}"#),
+        (r#"{"a":1,"a":2}"#, r#"{"a":1,"a":2}"#),
+    ] {
+        assert_eq!(body_upstream(provider.clone(), CHAT, body), expected);
+    }
+}
+
+#[test]
+fn a_request_without_model_gets_the_target_of_the_star() {
+    let provider = json!({ "type": "openai", "modelMapping": { "*": "w" } });
+    assert_eq!(body_upstream(provider, "/v1/embeddings", r#"{"input":"x"}"#), r#"{"input":"x","model":"w"}"#);
+    let provider = json!({ "type": "openai", "modelMapping": { "a": "b" } });
+    assert_eq!(body_upstream(provider, "/v1/embeddings", r#"{"input":"x"}"#), r#"{"input":"x"}"#);
+}
+
+#[test]
+fn streams_are_asked_for_their_usage_beside_what_the_client_set() {
+    let auto = json!({ "type": "openai" });
+    for (body, expected) in [
+        (r#"{"stream":true}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        (
+            r#"{"stream_options":{"x":1},"stream":true}"#,
+            r#"{"stream_options":{"x":1,"include_usage":true},"stream":true}"#,
+        ),
+        (
+            r#"{"stream":true,"stream_options":{"include_usage":false,"x":1}}"#,
+            r#"{"stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
+        ),
+        (r#"{"stream":true,"stream_options":null}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        (r#"{"stream":false,"stream_options":{}}"#, r#"{"stream":false,"stream_options":{}}"#),
+        (r#"{"stream":false}"#, r#"{"stream":false}"#),
+        ("{}", "{}"),
+    ] {
+        assert_eq!(body_upstream(auto.clone(), CHAT, body), expected);
+    }
+    let stream = r#"{"stream":true}"#;
+    for (provider, path) in [
+        (json!({ "type": "openai", "includeUsage": "off" }), CHAT),
+        (json!({ "type": "openai", "disableStreamUsageStats": true }), CHAT),
+        (json!({ "type": "mistral" }), CHAT),
+        (json!({ "type": "openai", "protocol": "original" }), CHAT),
+        (json!({ "type": "openai" }), "/v1/responses"),
+    ] {
+        assert_eq!(body_upstream(provider.clone(), path, stream), stream, "{provider} {path}");
+    }
+    let forced = body_upstream(json!({ "type": "mistral", "includeUsage": "force" }), CHAT, stream);
+    assert_eq!(forced, r#"{"stream":true,"stream_options":{"include_usage":true}}"#);
+}
+
+#[test]
+fn parameters_are_spliced_in_order() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "params": [
+        { "op": "default", "key": "temperature", "value": 0.20 },
+        { "op": "clamp", "key": "max_tokens", "value": 100 },
+        { "op": "rename", "key": "max_tokens", "value": "max_completion_tokens" },
+        { "op": "remove", "key": "logit_bias" },
+        { "op": "set", "key": "reasoning.effort", "value": "low" },
+    ] });
+    for (body, expected) in [
+        (
+            r#"{"logit_bias":{"1":2},"max_tokens":4096,"model":"m"}"#,
+            r#"{"max_completion_tokens":100,"model":"m","temperature":0.2,"reasoning":{"effort":"low"}}"#,
+        ),
+        (
+            r#"{"temperature":1,"reasoning":{"summary":"auto"}}"#,
+            r#"{"temperature":1,"reasoning":{"summary":"auto","effort":"low"}}"#,
+        ),
+        (
+            r#"{"max_completion_tokens":7,"max_tokens":9}"#,
+            r#"{"max_completion_tokens":7,"temperature":0.2,"reasoning":{"effort":"low"}}"#,
+        ),
+    ] {
+        assert_eq!(body_upstream(provider.clone(), CHAT, body), expected);
+    }
+    let embeddings = r#"{"max_tokens":4096}"#;
+    assert_eq!(body_upstream(provider, "/v1/embeddings", embeddings), embeddings);
+}
+
+#[test]
+fn parameters_for_some_models_see_the_upstream_model_wherever_it_stands() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "modelMapping": { "fast": "gpt-5-mini" },
+        "params": [{ "op": "remove", "key": "temperature", "models": ["gpt-5*"] }] });
+    assert_eq!(
+        body_upstream(provider.clone(), CHAT, r#"{"temperature":1,"model":"fast"}"#),
+        r#"{"model":"gpt-5-mini"}"#
+    );
+    assert_eq!(
+        body_upstream(provider, CHAT, r#"{"temperature":1,"model":"gpt-4o"}"#),
+        r#"{"temperature":1,"model":"gpt-4o"}"#
+    );
+}
+
+#[test]
+fn higress_custom_settings_become_parameters() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "customSettings": [
+        { "name": "max_tokens", "value": 10 },
+        { "name": "temperature", "value": 0.5, "overwrite": false },
+        { "name": "x.y", "value": [1], "mode": "raw" },
+    ] });
+    assert_eq!(
+        body_upstream(provider, CHAT, r#"{"max_tokens":1,"temperature":0}"#),
+        r#"{"max_tokens":10,"temperature":0,"x":{"y":[1]}}"#
+    );
+}
+
+#[test]
+fn messages_are_merged_and_cleaned_where_configured() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "mergeConsecutiveMessages": true,
+        "contextCleanupCommands": ["/new"], "modelMapping": { "a": "b" } });
+    let body = r#"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"/new"},{"role":"user","content":"y"},{"role":"user","content":"z"}],"model":"a"}"#;
+    let expected = r#"{"messages":[{"role":"user","content":"y\n\nz"}],"model":"b"}"#;
+    assert_eq!(body_upstream(provider.clone(), CHAT, body), expected);
+    let other = r#"{"messages":[{"role":"user","content":"x"}], "model":"c"}"#;
+    assert_eq!(body_upstream(provider, CHAT, other), other);
+}
+
+#[test]
+fn a_length_is_kept_only_where_the_body_cannot_change() {
+    let fields = [("content-type", "application/json"), ("content-length", "12")];
+    let body: &[u8] = br#"{"input":"x"}"#;
+    for (provider, path, removed) in [
+        (json!({ "type": "openai" }), "/v1/embeddings", false),
+        (json!({ "type": "openai" }), CHAT, true),
+        (json!({ "type": "openai", "includeUsage": "off" }), CHAT, false),
+        (json!({ "type": "openai", "protocol": "original", "modelMapping": { "a": "b" } }), CHAT, false),
+        (json!({ "type": "openai", "modelMapping": { "a": "b" } }), "/v1/embeddings", true),
+        (json!({ "type": "openai", "modelMapping": { "a": "b" } }), "/v1/files", false),
+    ] {
+        let Outcome::Sent { edits, .. } = run(&configured(provider.clone()), path, &fields, &[body], false) else {
+            panic!("{provider}")
+        };
+        assert_eq!(edits.remove.contains(&"content-length"), removed, "{provider} {path}");
+    }
+}
+
+#[test]
+fn held_headers_get_the_exact_length() {
+    let body: &[u8] = br#"{"model":"a","stream":true}"#;
+    let fields = [("content-type", "application/json"), ("content-length", "26")];
+    let provider =
+        json!({ "type": "openai", "holdHeaders": true, "modelMapping": { "a": "longer" }, "firstByteTimeout": 700 });
+    let Outcome::Sent { edits, body } = run(&configured(provider), CHAT, &fields, &[body], true) else { panic!() };
+    assert_eq!(edits.value("content-length"), Some(body.len().to_string().as_str()));
+    assert_eq!(edits.value("x-envoy-upstream-rq-first-byte-timeout-ms"), Some("700"));
+    assert!(!edits.remove.contains(&"content-length"));
+}
+
+#[test]
+fn what_cannot_be_held_or_read_is_refused() {
+    let azure = json!({ "type": "azure", "azureServiceUrl": "https://r.openai.azure.com?api-version=1" });
+    let mapping = json!({ "type": "openai", "modelMapping": { "a": "b" } });
+    let json_type = ("content-type", "application/json");
+    let long = ("content-length", "1048577");
+    for (provider, fields, body, status) in [
+        (&azure, vec![json_type, long], "{}", 413),
+        (&azure, vec![("content-type", "text/plain")], "{}", 400),
+        (&azure, vec![json_type, ("content-encoding", "gzip")], "{}", 400),
+        (&azure, vec![json_type], "{}", 400),
+        (&azure, vec![json_type], "", 400),
+        (&azure, vec![json_type], r#"{"model":"a/../b"}"#, 400),
+        (&mapping, vec![json_type], r#"{"model":"a","mod\u0065l":"b"}"#, 400),
+        (&mapping, vec![json_type], r#"{"model":1}"#, 400),
+        (&mapping, vec![json_type], r#"{"model":"a"} x"#, 400),
+        (&mapping, vec![json_type], r#"{"model":"a""#, 400),
+        (&mapping, vec![json_type], "[]", 400),
+        (&mapping, vec![json_type], "\u{feff}{}", 400),
+    ] {
+        let outcome = run(&configured(provider.clone()), CHAT, &fields, &[body.as_bytes()], false);
+        assert_eq!(outcome, Outcome::Replied(status), "{fields:?} {body}");
+    }
+}
+
+#[test]
+fn what_is_no_json_passes_untouched() {
+    let provider = json!({ "type": "openai", "modelMapping": { "a": "b" } });
+    let body: &[u8] = br#"{"model":"a"}"#;
+    for field in [("content-type", "text/plain"), ("content-encoding", "gzip"), ("content-type", "multipart/form-data")]
+    {
+        let Outcome::Sent { body: sent, .. } = run(&configured(provider.clone()), CHAT, &[field], &[body], false)
+        else {
+            panic!("{field:?}")
+        };
+        assert_eq!(sent, body, "{field:?}");
+    }
+    let upper = [("content-type", "Application/JSON; charset=utf-8")];
+    let Outcome::Sent { body: sent, .. } = run(&configured(provider), CHAT, &upper, &[body], false) else { panic!() };
+    assert_eq!(sent, br#"{"model":"b"}"#);
+}
+
+#[test]
+fn a_later_attempt_of_the_same_request_is_decided_alike() {
+    let config = configured(
+        json!({ "type": "openai", "baseUrl": "https://h/base", "endpoints": { "chat_completions": "/x?a=1" } }),
+    );
+    let first = request(CHAT, &[("authorization", "Bearer client")], true);
+    let saved = Saved { authority: b"gw".to_vec(), path: CHAT.as_bytes().to_vec() };
+    let HeadersEffect::Send(once) = Exchange::default().on_request_headers(&config, first) else { panic!() };
+    let mut again = request(
+        once.value(":path").unwrap(),
+        &[("authorization", "Bearer token"), ("x-envoy-original-path", CHAT)],
+        true,
+    );
+    again.saved = Saved::from_bytes(&saved.to_bytes());
+    let HeadersEffect::Send(twice) = Exchange::default().on_request_headers(&config, again) else { panic!() };
+    assert_eq!(once.set, twice.set);
+}

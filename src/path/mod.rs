@@ -2,7 +2,8 @@
 //!
 //! 1. `endpoints[operation]` is set: exactly that path.
 //! 2. `pathMode: preserve`: the client's path, untouched after `stripPrefix`.
-//! 3. A path of the vendor's own protocol: the base path of `baseUrl`, then the client's path with its version.
+//! 3. A path of the vendor's own protocol, on the vendor's host: the client's path, version included. (A provider that
+//!    speaks nothing else has the base path of `baseUrl` in front.)
 //! 4. `baseUrl` ends with the suffix of an operation: exactly that path for that operation; its parent is the base,
 //!    without version, for all others.
 //! 5. Otherwise base path + version prefix + suffix:
@@ -226,7 +227,8 @@ impl Paths {
             strip_prefix: settings.strip_prefix.clone(),
             prepend: settings.prepend.clone(),
             own_base: settings.base.as_ref().map(|base| base.path.clone()).unwrap_or_default(),
-            own_paths: preset.own_paths,
+            // They say where things are on the vendor's host; a base path of the operator's is somewhere else.
+            own_paths: if base.path.is_some() && !preset.surfaces.is_empty() { &[] } else { preset.own_paths },
             query,
             passthrough: settings.refuse_passthrough.then_some(Refusal::UnknownPath),
         })
@@ -417,9 +419,10 @@ impl<'s> Base<'s> {
     }
 }
 
-/// Line 6. A path that already stands under the base path is left as it is.
+/// Line 6. A path that already stands under the base path, or where there is none under the version, is left as it is.
 fn pass(out: &mut String, base: &str, version: &str, path: &str) {
-    if !base.is_empty() && begins_with_segments(path, base) {
+    let under = if base.is_empty() { version } else { base };
+    if !under.is_empty() && begins_with_segments(path, under) {
         out.push_str(path);
         return;
     }
