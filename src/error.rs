@@ -155,6 +155,12 @@ impl From<crate::json::Error> for Error {
     }
 }
 
+impl From<crate::multipart::Error> for Error {
+    fn from(error: crate::multipart::Error) -> Self {
+        Self::InvalidBody(error.reason())
+    }
+}
+
 /// Who made the error: a client can tell it from one of the vendor's.
 const SOURCE: &str = "gateway";
 

@@ -12,7 +12,7 @@
 //! | which model | [`model`] | the upstream's name for it |
 //! | which path | [`path`] | THE RULE: endpoint, base path, version prefix, suffix, query |
 //! | which credential | [`exchange`] | what is removed, what is put on |
-//! | what changes in the body | [`exchange`], [`json`] | splices; all other bytes stay |
+//! | what changes in the body | [`exchange`], [`json`], [`multipart`] | splices; all other bytes stay |
 //!
 //! [`config`] compiles a configuration into what those steps look up; [`provider`] is the table of what is known of each
 //! vendor. [`exchange::decide`] is the one function that the filter and `waypost explain` ([`explain`]) both call.
@@ -43,6 +43,7 @@ pub mod hold;
 pub mod json;
 pub mod messages;
 pub mod model;
+pub mod multipart;
 pub mod operation;
 pub mod params;
 pub mod path;

@@ -100,10 +100,15 @@ impl ModelMapping {
             && self.add.is_empty()
     }
 
-    /// How many prefix and regex keys there are: from two on their order matters.
+    /// Whether two prefix or regex keys may match the same name, so that their order matters.
     #[must_use]
-    pub const fn pattern_count(&self) -> usize {
-        self.prefixes.len().saturating_add(self.regexes.len())
+    pub fn has_overlaps(&self) -> bool {
+        let nested = |(short, _): &(String, String)| {
+            self.prefixes.iter().filter(|(long, _)| long.starts_with(short.as_str())).count() > 1
+        };
+        self.regexes.len() > 1
+            || (!self.regexes.is_empty() && !self.prefixes.is_empty())
+            || self.prefixes.iter().any(nested)
     }
 
     /// Whether `*` is a key.

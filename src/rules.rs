@@ -85,12 +85,21 @@ impl Conditions {
             .count()
     }
 
+    /// Whether there are routes and services and nothing else: the one combination of which ai-proxy looks at both.
+    #[must_use]
+    pub const fn is_route_and_service(&self) -> bool {
+        !self.routes.is_empty()
+            && !self.services.is_empty()
+            && self.route_prefixes.is_empty()
+            && self.domains.is_empty()
+    }
+
     /// Whether every kind that is present matches.
     #[must_use]
     pub fn hold(&self, facts: Facts<'_>) -> bool {
         let route = facts.route.unwrap_or_default();
         let cluster = facts.cluster.unwrap_or_default();
-        (self.routes.is_empty() || self.routes.iter().any(|name| name == route))
+        (self.routes.is_empty() || (!route.is_empty() && self.routes.iter().any(|name| name == route)))
             && (self.route_prefixes.is_empty()
                 || (!route.is_empty() && self.route_prefixes.iter().any(|prefix| route.starts_with(prefix.as_str()))))
             && (self.domains.is_empty() || self.domain_holds(facts.authority))

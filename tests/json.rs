@@ -96,10 +96,69 @@ fn key() -> impl Strategy<Value = String> {
         r"\u00E9",
         "Model",
         "stream_",
+        "messages",
+        "role",
         "",
         r"\\u0065",
     ]);
     prop_oneof![asked.prop_map(str::to_owned), text()].prop_map(|key| format!("\"{key}\""))
+}
+
+/// A role in any spelling, or no role.
+fn role() -> impl Strategy<Value = String> {
+    let some = select(vec![
+        r#""developer""#,
+        r#""\u0064eveloper""#,
+        r#""\u0064\u0065\u0076\u0065\u006C\u006f\u0070\u0065\u0072""#,
+        r#""developers""#,
+        r#""user""#,
+        r#""""#,
+        r#"["developer"]"#,
+        r#"{"role":"developer"}"#,
+        r#"[{"role":"developer"}]"#,
+        "null",
+        "1",
+    ]);
+    prop_oneof![
+        6 => some.prop_map(str::to_owned),
+        1 => text().prop_map(|text| format!("\"{text}\"")),
+        1 => (55usize..70).prop_map(|length| format!("\"{}\"", "d".repeat(length))),
+    ]
+}
+
+/// A list of messages, or what looks like one.
+fn messages() -> impl Strategy<Value = String> {
+    let role_key = select(vec![r#""role""#, r#""rol\u0065""#, r#""\u0072\u006f\u006C\u0065""#, r#""roles""#, r#""""#]);
+    let role_key = role_key.prop_map(str::to_owned);
+    let member = prop_oneof![
+        3 => (padded(role_key), padded(role())),
+        1 => (padded(key()), padded(value())),
+    ];
+    let message = vec(member, 0..4).prop_map(|members| object(&members));
+    let element = prop_oneof![
+        6 => message.clone(),
+        1 => vec(padded(message.clone()), 0..3).prop_map(|inner| format!("[{}]", inner.join(","))),
+        1 => message.clone().prop_map(|inner| format!("{{\"content\":[{inner}],\"role\":\"developer\"}}")),
+        1 => value(),
+    ];
+    prop_oneof![
+        8 => vec(padded(element), 0..6).prop_map(|elements| format!("[{}]", elements.join(","))),
+        1 => message,
+        1 => value(),
+    ]
+}
+
+/// A member of the top level with such a list, most often the one that is watched.
+fn listing() -> impl Strategy<Value = (String, String)> {
+    let key =
+        select(vec![r#""messages""#, r#""messages""#, r#""messages""#, r#""mess\u0061ges""#, r#""tools""#, r#""""#]);
+    (padded(key.prop_map(str::to_owned)), padded(messages()))
+}
+
+/// A document with such lists among its members.
+fn conversation() -> impl Strategy<Value = String> {
+    let member = prop_oneof![1 => listing(), 1 => (padded(key()), padded(value()))];
+    padded(vec(member, 0..5).prop_map(|members| object(&members)))
 }
 
 fn padded(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
@@ -171,6 +230,21 @@ proptest! {
     }
 
     #[test]
+    fn agrees_with_serde_json_on_generated_conversations(body in conversation(), cuts in cuts(), script: u32) {
+        oracle::check(body.as_bytes(), &cuts, script);
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_damaged_conversations(
+        body in conversation(),
+        damages in vec(damage(), 1..4),
+        cuts in cuts(),
+        script: u32,
+    ) {
+        oracle::check(&damaged(&body, &damages), &cuts, script);
+    }
+
+    #[test]
     fn agrees_with_serde_json_on_damaged_documents(
         body in document(),
         damages in vec(damage(), 1..4),
@@ -200,6 +274,36 @@ proptest! {
     ) {
         let body = [&b"{\"x\":\""[..], &bytes, b"\",\"model\":\"", &bytes, b"\",\"", &bytes, b"\":1}"].concat();
         oracle::check(&body, &cuts, script);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Members beyond the bound of those that are looked at, so most scripts that do not look are of use.
+    #[test]
+    fn agrees_with_serde_json_on_huge_members(
+        before in vec((padded(key()), padded(value())), 0..3),
+        listings in vec(listing(), 1..20),
+        after in vec((padded(key()), padded(value())), 0..3),
+        length in 65_000usize..200_000,
+        key in key(),
+        damages in prop_oneof![4 => Just(Vec::new()), 1 => vec(damage(), 1..2)],
+        cuts in cuts(),
+        script: u32,
+        early in select(vec![true, true, false]),
+    ) {
+        let long = format!("[{},\"{}\"]", object(&listings), "v".repeat(length));
+        let messages = listings.iter().map(|(_, value)| value.trim()).filter_map(|value| {
+            Some(value.strip_prefix('[')?.strip_suffix(']')?).filter(|inner| !inner.trim().is_empty())
+        });
+        let messages: Vec<&str> = messages.collect();
+        let messages = format!("[{},{{\"content\":\"{}\",\"role\":\"developer\"}}]", messages.join(","), "m".repeat(length));
+        let messages = messages.replacen("[,", "[", 1);
+        let huge = vec![(key, long), ("\"messages\"".to_owned(), messages)];
+        let members: Vec<(String, String)> = [before, huge, after].concat();
+        let script = if early { script | 1 << 16 } else { script };
+        oracle::check(&damaged(&object(&members), &damages), &cuts, script);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::differences;
 use super::problem::{Kind, Problems, nearest};
+use super::provider::key_applies;
 use super::settings::{BasePathHandling, PathModeSetting, ProtocolSetting, ProviderSettings};
 use super::wire::Table;
 use crate::operation::{ClientPath, Operation};
@@ -22,14 +23,15 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn compile(settings: &ProviderSettings, preset: &'static Preset, problems: &mut Problems) -> Self {
-        let mut base = base_url(settings, problems);
+        let mut base = base_url(settings, preset, problems);
         let mut address = Self::default();
         let paths = &mut address.paths;
         paths.slots = slots(settings, preset, problems);
         if preset.name == azure::NAME {
             azure::adapt(&mut base, &mut paths.slots, settings.api_version.as_deref(), problems);
         }
-        address.authority = host(settings, problems).or_else(|| base.as_ref().map(|base| base.authority.clone()));
+        address.authority =
+            host(settings, preset, problems).or_else(|| base.as_ref().map(|base| base.authority.clone()));
         if preset.name == vertex::NAME {
             address.authority = address.authority.or_else(|| vertex::host(&paths.slots));
         }
@@ -72,7 +74,7 @@ impl Address {
 }
 
 /// The one base URL: `baseUrl`, or the key Higress has for this type.
-fn base_url(settings: &ProviderSettings, problems: &mut Problems) -> Option<BaseUrl> {
+fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> Option<BaseUrl> {
     let candidates = [
         ("baseUrl", &settings.base_url),
         ("openaiCustomUrl", &settings.openai_custom_url),
@@ -82,7 +84,7 @@ fn base_url(settings: &ProviderSettings, problems: &mut Problems) -> Option<Base
         ("difyApiUrl", &settings.dify_api_url),
     ];
     let mut base = None;
-    for (key, url) in candidates {
+    for (key, url) in candidates.into_iter().filter(|(key, _)| key_applies(key, settings, preset)) {
         let Some(url) = url.as_ref().filter(|url| !url.trim().is_empty()) else { continue };
         problems.at(key, |problems| {
             if base.is_some() {
@@ -91,8 +93,11 @@ fn base_url(settings: &ProviderSettings, problems: &mut Problems) -> Option<Base
             }
             match BaseUrl::parse(url) {
                 Ok(parsed) => {
-                    if matches!(key, "openaiCustomUrl" | "vllmCustomUrl") {
-                        touch(&parsed, problems);
+                    match key {
+                        "openaiCustomUrl" | "vllmCustomUrl" => touch(&parsed, problems),
+                        // Every other form of this URL means the same in the reference.
+                        "azureServiceUrl" if names_endpoint(&parsed) => touch(&parsed, problems),
+                        _ => {}
                     }
                     base = Some(parsed);
                 }
@@ -121,7 +126,7 @@ fn names_endpoint(base: &BaseUrl) -> bool {
 }
 
 /// A host that replaces the preset's. `providerDomain` is applied last by the reference, so it wins.
-fn host(settings: &ProviderSettings, problems: &mut Problems) -> Option<String> {
+fn host(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> Option<String> {
     let port = settings.ollama_server_port.unwrap_or(OLLAMA_PORT);
     let ollama =
         settings.ollama_server_host.as_ref().filter(|host| !host.is_empty()).map(|host| format!("{host}:{port}"));
@@ -136,7 +141,7 @@ fn host(settings: &ProviderSettings, problems: &mut Problems) -> Option<String> 
         ("ollamaServerHost", &ollama),
     ];
     let mut authority = None;
-    for (key, host) in candidates {
+    for (key, host) in candidates.into_iter().filter(|(key, _)| key_applies(key, settings, preset)) {
         let Some(host) = host.as_ref().filter(|host| !host.is_empty()) else { continue };
         problems.at(key, |problems| {
             match base_url::check_authority(host) {
@@ -193,6 +198,11 @@ fn endpoints(settings: &ProviderSettings, paths: &mut PathSettings, problems: &m
         problems.at(key, |problems| {
             for (name, path) in &table.as_ref().unwrap_or(&empty).0 {
                 problems.at(name, |problems| {
+                    if key == "capabilities" && Operation::from_name(name).is_none() {
+                        // The reference drops most names; its `kling/…` ones are of the vendor's own protocol here.
+                        problems.warn(Kind::Inert { reason: "no operation has this name" });
+                        return;
+                    }
                     let Some(operation) = operation(name, problems) else { return };
                     if paths.endpoints.iter().any(|(known, ..)| *known == operation) {
                         problems
@@ -204,12 +214,34 @@ fn endpoints(settings: &ProviderSettings, paths: &mut PathSettings, problems: &m
                     }
                 });
             }
-            if key == "capabilities" && table.is_some() {
+            let dropped = |(name, _): &(String, String)| !TAKEN_BY_REFERENCE.contains(&name.as_str());
+            if key == "capabilities" && table.as_ref().is_some_and(|table| table.0.iter().any(dropped)) {
                 problems.differs(differences::CAPABILITIES);
             }
         });
     }
 }
+
+/// The names of `capabilities` that ai-proxy does not drop.
+const TAKEN_BY_REFERENCE: &[&str] = &[
+    "openai/v1/chatcompletions",
+    "openai/v1/embeddings",
+    "openai/v1/imagegeneration",
+    "openai/v1/imagevariation",
+    "openai/v1/imageedit",
+    "openai/v1/audiospeech",
+    "openai/v1/audiotranscription",
+    "openai/v1/audiotranslation",
+    "openai/v1/realtime",
+    "openai/v1/responses",
+    "openai/v1/videos",
+    "openai/v1/retrievevideo",
+    "openai/v1/retrievevideocontent",
+    "openai/v1/videoremix",
+    "cohere/v1/rerank",
+    "kling/v1/image2video",
+    "kling/v1/retrieveimagevideo",
+];
 
 fn operation(name: &str, problems: &mut Problems) -> Option<Operation> {
     let operation = Operation::from_name(name);

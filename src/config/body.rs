@@ -186,7 +186,7 @@ fn param(rule: &ParamSettings, problems: &mut Problems) -> Option<Param> {
 
 fn clamp(value: &Node, problems: &mut Problems) -> Option<Op> {
     let bound = |node: &Node| match node {
-        Node::Number(number) => number.parse().ok().map(|value| Bound { value, text: number.clone() }),
+        Node::Number(number) => Bound::parse(number),
         _ => None,
     };
     let (min, max) = match value {
@@ -199,6 +199,12 @@ fn clamp(value: &Node, problems: &mut Problems) -> Option<Op> {
             problems
                 .error(Kind::Invalid { reason: "must be the upper bound, or `{min, max}` with at least one of them" });
         });
+        return None;
+    }
+    if let (Some(min), Some(max)) = (&min, &max)
+        && min.value > max.value
+    {
+        problems.at("value", |problems| problems.error(Kind::Invalid { reason: "`min` is above `max`" }));
         return None;
     }
     Some(Op::Clamp { min, max })

@@ -60,6 +60,9 @@ differences! {
     RULE_KINDS "rule-kinds":
         "all kinds of match keys in one rule must match, domains without regard to case; services also match a plain cluster name";
         "Only one kind was looked at, the others were ignored.";
+    ORIGINAL_PATH "original-path":
+        "with `protocol: original` the client's path is kept, unless an endpoint or `pathMode` is configured";
+        "Most providers put their own path in its place all the same; which ones did was an accident of the code.";
     COMPATIBLE_ENDPOINT "compatible-endpoint":
         "OpenAI requests go to the vendor's OpenAI-compatible endpoint; nothing is converted";
         "Bodies stay what the client wrote. What no endpoint of the vendor speaks is answered with 501.";

@@ -116,25 +116,19 @@ pub fn load_node(node: &Node) -> Loaded {
     let mut problems = Problems::default();
     let mark = problems.mark();
     let settings = PluginSettings::read(node, &mut problems).unwrap_or_default();
+    // What cannot be read as rules breaks the global configuration, which would serve their requests.
+    let rules = read_rules(node, &mut problems);
     let pool = Pool::compile(settings.providers.as_deref().unwrap_or_default(), &mut problems);
     let fallback = pool.serve(&settings, &mut problems, mark);
-    let rules: Vec<Rule> = match node.get("_rules_") {
-        None | Some(Node::Null) => Vec::new(),
-        Some(Node::List(items)) => items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, item)| {
-                problems.at("_rules_", |problems| {
-                    problems.at_index(index, |problems| compile_rule(index, item, &pool, problems))
-                })
+    let rules = rules
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| {
+            problems.at("_rules_", |problems| {
+                problems.at_index(index, |problems| compile_rule(index, item, &pool, problems))
             })
-            .collect(),
-        Some(other) => {
-            problems
-                .at("_rules_", |problems| problems.error(Kind::WrongKind { expected: "a list", found: other.kind() }));
-            Vec::new()
-        }
-    };
+        })
+        .collect::<Vec<_>>();
     let config = Config {
         needs_route: rules.iter().any(|rule| rule.conditions.needs_route()),
         needs_cluster: rules.iter().any(|rule| rule.conditions.needs_cluster()),
@@ -144,14 +138,38 @@ pub fn load_node(node: &Node) -> Loaded {
     Loaded { config, problems: problems.into_found() }
 }
 
+/// The entries of `_rules_`; a single one stands for a list of one, as in the reference.
+fn read_rules<'n>(node: &'n Node, problems: &mut Problems) -> &'n [Node] {
+    envelope(node, &["_rules_", "_plugin_id_"], problems);
+    match node.get("_rules_") {
+        None | Some(Node::Null) => &[],
+        Some(Node::List(items)) => items,
+        Some(single @ Node::Map(_)) => core::slice::from_ref(single),
+        Some(other) => {
+            problems
+                .at("_rules_", |problems| problems.error(Kind::WrongKind { expected: "a list", found: other.kind() }));
+            &[]
+        }
+    }
+}
+
+/// Keys of the envelope's form that nobody reads: a condition or a rule that is not read would let too much match.
+fn envelope(node: &Node, known: &[&'static str], problems: &mut Problems) {
+    for (key, _) in node.members().iter().filter(|(key, _)| wire::is_envelope(key) && !known.contains(&key.as_str())) {
+        let meant = problem::nearest(key, known.iter().copied());
+        problems.at(key, |problems| problems.error(Kind::UnknownKey { meant }));
+    }
+}
+
 /// The compiled entries of `providers`, for `activeProviderId` to choose from.
 #[derive(Clone, Debug)]
 struct Pool(Vec<(String, Serve)>);
 
 impl Pool {
-    fn compile(providers: &[ProviderSettings], problems: &mut Problems) -> Self {
+    fn compile(providers: &[Option<ProviderSettings>], problems: &mut Problems) -> Self {
         let mut pool: Vec<(String, Serve)> = Vec::with_capacity(providers.len());
         for (index, settings) in providers.iter().enumerate() {
+            let Some(settings) = settings else { continue };
             problems.at("providers", |problems| {
                 problems.at_index(index, |problems| {
                     let id = settings.id.clone().unwrap_or_default();
@@ -173,12 +191,16 @@ impl Pool {
     /// What one level of the configuration, global or rule, does with its requests. Errors found since `mark` in the
     /// level itself break it; errors of providers it does not use do not.
     fn serve(&self, settings: &PluginSettings, problems: &mut Problems, mark: usize) -> Serve {
-        let own_errors = describe(problems.errors_since(mark).filter(|problem| !problem.path.contains("providers[")));
-        if let Some(provider) = &settings.provider {
-            return problems.at("provider", |problems| compile_provider(provider, problems));
-        }
-        if let Some(errors) = own_errors {
+        let provider = settings
+            .provider
+            .as_ref()
+            .map(|provider| problems.at("provider", |problems| compile_provider(provider, problems)));
+        let pool = problems.path_of("providers[");
+        if let Some(errors) = describe(problems.errors_since(mark).filter(|problem| !problem.path.starts_with(&pool))) {
             return Serve::Broken(errors);
+        }
+        if let Some(provider) = provider {
+            return provider;
         }
         let Some(id) = settings.active_provider_id.as_ref().filter(|id| !id.is_empty()) else {
             return Serve::Untouched;
@@ -195,9 +217,9 @@ impl Pool {
 }
 
 fn compile_provider(settings: &ProviderSettings, problems: &mut Problems) -> Serve {
-    let mark = problems.mark();
     let provider = Provider::compile(settings, problems);
-    match (provider, describe(problems.errors_since(mark))) {
+    // Those of reading it are older than this call: a value of the wrong kind is not the same as none.
+    match (provider, describe(problems.errors_here())) {
         (Some(provider), None) => Serve::Provider(Rc::new(provider)),
         (_, errors) => Serve::Broken(errors.unwrap_or_default()),
     }
@@ -218,17 +240,11 @@ fn compile_rule(index: usize, node: &Node, global: &Pool, problems: &mut Problem
     let (routes, prefixes) = (list("_match_route_"), list("_match_route_prefix_"));
     let (domains, services) = (list("_match_domain_"), list("_match_service_"));
     let conditions = Conditions::new(routes, prefixes, &domains, services);
-    for (key, _) in
-        node.members().iter().filter(|(key, _)| key.starts_with("_match_") && !MATCH_KEYS.contains(&key.as_str()))
-    {
-        let meant = problem::nearest(key, MATCH_KEYS.iter().copied());
-        // A condition that is not read would let the rule match too much.
-        problems.at(key, |problems| problems.error(Kind::UnknownKey { meant }));
-    }
+    envelope(node, MATCH_KEYS, problems);
     if conditions.is_empty() {
         problems.error(Kind::Missing { key: "a `_match_…_` key (the rule matches nothing without one)" });
     }
-    if conditions.kinds() > 1 {
+    if conditions.kinds() > 1 && !conditions.is_route_and_service() {
         problems.differs(differences::RULE_KINDS);
     }
     let settings = PluginSettings::read(node, problems)?;

@@ -55,6 +55,13 @@ pub enum Kind {
         /// What stands there.
         found: &'static str,
     },
+    /// A value outside a short fixed set. It is not quoted: a token is put into `auth` easily.
+    NoChoice {
+        /// The set.
+        choices: &'static [&'static str],
+        /// The nearest of them.
+        meant: Option<&'static str>,
+    },
     /// A value outside a fixed set.
     UnknownValue {
         /// What stands there.
@@ -129,6 +136,10 @@ impl fmt::Display for Kind {
             }
             Self::Inert { reason } => write!(f, "has no effect: {reason}"),
             Self::WrongKind { expected, found } => write!(f, "expected {expected}, found {found}"),
+            Self::NoChoice { choices, meant } => {
+                write!(f, "must be one of `{}`", choices.join("`, `"))?;
+                meant.map_or(Ok(()), |meant| write!(f, "; did you mean `{meant}`?"))
+            }
             Self::UnknownValue { found, meant: Some(meant) } => {
                 write!(f, "unknown value `{found}`; did you mean `{meant}`?")
             }
@@ -164,7 +175,7 @@ impl Problems {
     #[inline(never)]
     fn enter(&mut self, key: &str) -> usize {
         let length = self.path.len();
-        if !self.path.is_empty() {
+        if !self.path.is_empty() && !key.starts_with('[') {
             self.path.push('.');
         }
         self.path.push_str(key);
@@ -182,18 +193,21 @@ impl Problems {
 
     /// An error at the current place.
     #[cold]
+    #[inline(never)]
     pub fn error(&mut self, kind: Kind) {
         self.push(Severity::Error, kind);
     }
 
     /// A warning at the current place.
     #[cold]
+    #[inline(never)]
     pub fn warn(&mut self, kind: Kind) {
         self.push(Severity::Warning, kind);
     }
 
     /// A difference from the reference, touched at the current place.
     #[cold]
+    #[inline(never)]
     pub fn differs(&mut self, difference: Difference) {
         self.push(Severity::Difference, Kind::Different(difference));
     }
@@ -217,6 +231,19 @@ impl Problems {
     /// The errors found since `mark`.
     pub fn errors_since(&self, mark: usize) -> impl Iterator<Item = &Problem> {
         self.found.iter().skip(mark).filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// The errors found at the current place and below it, whenever.
+    pub fn errors_here(&self) -> impl Iterator<Item = &Problem> {
+        self.errors_since(0).filter(|problem| {
+            problem.path.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
+    /// The beginning of the paths below `key` at the current place.
+    #[must_use]
+    pub fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Everything found, in the order of the document.

@@ -10,7 +10,7 @@ use crate::json::literal;
 use crate::model::{MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
-use crate::provider::{Credential, Preset, Surface, Token, vertex};
+use crate::provider::{Credential, Preset, Surface, Token, azure, vertex};
 use std::cell::Cell;
 
 /// Whose credential goes upstream.
@@ -92,6 +92,7 @@ pub struct Provider {
 impl Provider {
     /// Compiles one provider; reports everything that is wrong. `None` only without a known `type`.
     pub(super) fn compile(settings: &ProviderSettings, problems: &mut Problems) -> Option<Self> {
+        let mark = problems.mark();
         let preset = find_preset(settings, problems)?;
         applicability(settings, preset, problems);
         let address = Address::compile(settings, preset, problems);
@@ -99,7 +100,10 @@ impl Provider {
         let paths = match Paths::compile(&address.paths, preset) {
             Ok(paths) => paths,
             Err(error) => {
-                problems.error(Kind::UnknownSlot { slot: error.slot });
+                // Otherwise the setting that fills the slot is already reported.
+                if problems.errors_since(mark).next().is_none() {
+                    problems.error(Kind::UnknownSlot { slot: error.slot });
+                }
                 return None;
             }
         };
@@ -115,7 +119,9 @@ impl Provider {
         };
         let surfaces: Vec<_> = preset.surfaces.iter().map(headers).collect();
         let own = headers(&Surface::PLAIN);
-        if surfaces.iter().chain([&own]).any(|surface| surface.authority.is_none()) && preset.name != GENERIC {
+        // Azure has said so itself.
+        let needs_url = !matches!(preset.name, GENERIC | azure::NAME);
+        if needs_url && surfaces.iter().chain([&own]).any(|surface| surface.authority.is_none()) {
             problems.error(Kind::Missing { key: "`baseUrl` (this type has no host of its own)" });
         }
         Some(Self {
@@ -173,7 +179,7 @@ fn secret_parameters(surfaces: &[SurfaceHeaders], preset: &Preset) -> Vec<String
     let google = preset.surfaces.iter().any(|surface| surface.dialect == Dialect::Gemini);
     let also: &[&str] = if google {
         &["key", "access_token"]
-    } else if preset.name == crate::provider::azure::NAME {
+    } else if preset.name == azure::NAME {
         &["api-key"]
     } else {
         &[]
@@ -201,7 +207,7 @@ fn find_preset(settings: &ProviderSettings, problems: &mut Problems) -> Option<&
     };
     let express =
         settings.api_tokens.as_ref().is_some_and(|tokens| !tokens.is_empty()) && settings.credential.is_none();
-    let name = match name.as_str() {
+    let name = match Preset::find(name).map_or(name.as_str(), |preset| preset.name) {
         "zhipuai" if settings.zhipu_code_plan_mode == Some(true) => "zhipuai-coding",
         // ai-proxy calls this Express mode: an API key instead of a service account.
         vertex::NAME if express => vertex::EXPRESS,
@@ -216,18 +222,45 @@ fn find_preset(settings: &ProviderSettings, problems: &mut Problems) -> Option<&
     preset
 }
 
+/// Whether a key has an effect for the type that is configured, under its own name or under an alias.
+fn applies(info: &KeyInfo, settings: &ProviderSettings, preset: &Preset) -> bool {
+    let configured = settings.provider_type.as_deref().and_then(Preset::find).map_or("", |preset| preset.name);
+    info.used_by.is_empty() || info.used_by.contains(&preset.name) || info.used_by.contains(&configured)
+}
+
+/// The same by the key's name.
+pub(super) fn key_applies(key: &str, settings: &ProviderSettings, preset: &Preset) -> bool {
+    ProviderSettings::KEYS.iter().filter(|info| info.key == key).all(|info| applies(info, settings, preset))
+}
+
 /// Keys of other types, unsupported credentials, and differences that come with the type.
 fn applicability(settings: &ProviderSettings, preset: &'static Preset, problems: &mut Problems) {
-    let configured = settings.provider_type.as_deref().unwrap_or_default();
-    for KeyInfo { key, used_by, .. } in settings.present() {
-        if !used_by.is_empty() && !used_by.contains(&preset.name) && !used_by.contains(&configured) {
-            problems.at(key, |problems| problems.warn(Kind::Inapplicable { provider_type: preset.name, used_by }));
+    for info in settings.present() {
+        if !applies(info, settings, preset) {
+            let used_by = info.used_by;
+            problems.at(info.key, |problems| problems.warn(Kind::Inapplicable { provider_type: preset.name, used_by }));
+        }
+    }
+    let original = settings.protocol == Some(ProtocolSetting::Original);
+    if original && settings.path_mode.is_none() {
+        problems.at("protocol", |problems| problems.differs(differences::ORIGINAL_PATH));
+    }
+    for (key, text) in [("claudeVersion", &settings.claude_version), ("apiVersion", &settings.api_version)] {
+        if text.as_ref().is_some_and(|text| !is_header_value(text)) {
+            problems.at(key, |problems| problems.error(Kind::Invalid { reason: NO_HEADER_VALUE }));
         }
     }
     if CONVERTED_BY_REFERENCE.contains(&preset.name) || settings.qwen_enable_compatible == Some(false) {
         problems.at("type", |problems| problems.differs(differences::COMPATIBLE_ENDPOINT));
     }
 }
+
+/// Whether a text can stand in a header.
+fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+}
+
+const NO_HEADER_VALUE: &str = "holds a line break or another character that cannot stand in a header";
 
 /// Keys from which ai-proxy makes a signature or fetches a token.
 fn signing_keys(settings: &ProviderSettings) -> impl Iterator<Item = &'static str> {
@@ -258,10 +291,8 @@ fn auth(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -
             problems.at_index(index, |problems| {
                 if token.expose().is_empty() {
                     problems.error(Kind::Invalid { reason: "is empty" });
-                } else if !token.expose().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-                    problems.error(Kind::Invalid {
-                        reason: "holds a line break or another character that cannot stand in a header",
-                    });
+                } else if !is_header_value(token.expose()) {
+                    problems.error(Kind::Invalid { reason: NO_HEADER_VALUE });
                 }
             });
         }
@@ -286,25 +317,22 @@ fn auth(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -
             problems.error(Kind::Missing { key: "`apiTokens` (or `auth: passthrough`, or `auth: none`)" });
         }
     };
+    let unused = |problems: &mut Problems, reason| {
+        if !tokens.is_empty() {
+            problems.at("apiTokens", |problems| problems.warn(Kind::Doubtful { reason }));
+        }
+    };
     match settings.auth {
         Some(AuthSetting::Inject) => {
             missing(problems);
             Auth::Inject
         }
         Some(AuthSetting::Passthrough) => {
-            if !tokens.is_empty() {
-                problems.at("apiTokens", |problems| {
-                    problems.warn(Kind::Doubtful { reason: "has no effect with `auth: passthrough`" })
-                });
-            }
+            unused(problems, "has no effect with `auth: passthrough`");
             Auth::Passthrough
         }
         Some(AuthSetting::None) => {
-            if !tokens.is_empty() {
-                problems.at("apiTokens", |problems| {
-                    problems.warn(Kind::Doubtful { reason: "has no effect with `auth: none`" });
-                });
-            }
+            unused(problems, "has no effect with `auth: none`");
             Auth::None
         }
         Some(AuthSetting::PassthroughIfAbsent) | None if !tokens.is_empty() => Auth::Inject,
@@ -322,6 +350,9 @@ fn placement(custom: &CredentialSettings, problems: &mut Problems) -> Option<Pla
     let query = custom.query.as_deref().unwrap_or_default();
     let is_token =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if custom.prefix.as_deref().is_some_and(|prefix| !is_header_value(prefix)) {
+        problems.at("prefix", |problems| problems.error(Kind::Invalid { reason: NO_HEADER_VALUE }));
+    }
     match (header.as_str(), query) {
         ("", "") | (_, "") if !is_token(&header) || header.is_empty() => {
             problems
@@ -392,7 +423,7 @@ fn models(settings: &ProviderSettings, problems: &mut Problems) -> ModelMapping 
             problems
                 .at("[\"*\"]", |problems| problems.warn(Kind::Unreachable { reason: "a regex matches everything" }));
         }
-        if mapping.pattern_count() > 1 {
+        if mapping.has_overlaps() {
             problems.differs(differences::MAPPING_ORDER);
         }
     });

@@ -13,7 +13,7 @@ settings! {
         provider: ProviderSettings = "provider",
         /// Providers
         /// A pool to choose from by `activeProviderId`; each needs an `id`. Usually global, with rules that choose.
-        providers: Vec<ProviderSettings> = "providers",
+        providers: Vec<Option<ProviderSettings>> = "providers",
         /// Active provider
         /// The `id` of the entry of `providers` that is used here. Empty or missing: requests pass untouched.
         active_provider_id: String = "activeProviderId",

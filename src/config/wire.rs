@@ -8,6 +8,8 @@ use super::problem::{Kind, Problems, nearest};
 use core::fmt;
 
 /// A value that can be read from a [`Node`].
+///
+/// The readers are never inlined: the same few would be copied into every key of every object.
 pub trait Wire: Sized {
     /// Reads the value; reports what is wrong and gives `None` where nothing usable is there.
     fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
@@ -163,10 +165,11 @@ impl Wire for Node {
 
 /// Text; a number or a boolean stands for its spelling, `null` for nothing, as in the reference.
 impl Wire for String {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match node {
             Node::Text(text) => Some(text.clone()),
-            Node::Number(number) => Some(number.clone()),
+            Node::Number(number) => Some(number.strip_suffix(".0").unwrap_or(number).to_owned()),
             Node::Bool(value) => Some(value.to_string()),
             Node::Null => None,
             Node::List(_) | Node::Map(_) => {
@@ -183,6 +186,7 @@ impl Wire for String {
 }
 
 impl Wire for Secret {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         String::read(node, problems).map(Self)
     }
@@ -194,6 +198,7 @@ impl Wire for Secret {
 }
 
 impl Wire for bool {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match node {
             Node::Bool(value) => Some(*value),
@@ -216,6 +221,7 @@ impl Wire for bool {
 
 /// A whole number; the text of one stands for it.
 impl Wire for u32 {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let whole = match node {
             Node::Null => return None,
@@ -243,8 +249,23 @@ fn whole(text: &str) -> Option<u32> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
-/// A list; a single value stands for a list of one, `null` for the empty one, as in the reference.
+/// A value that keeps its place in a list even where it cannot be read.
+impl<T: Wire> Wire for Option<T> {
+    #[inline(never)]
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        Some(T::read(node, problems))
+    }
+
+    #[cfg(feature = "cli")]
+    fn schema() -> serde_json::Value {
+        T::schema()
+    }
+}
+
+/// A list; a single value stands for a list of one, `null` for the empty one, as in the reference. An item that is
+/// `null` is an error: most often a template had no value for it.
 impl<T: Wire> Wire for Vec<T> {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match node {
             Node::Null => Some(Self::new()),
@@ -252,7 +273,15 @@ impl<T: Wire> Wire for Vec<T> {
                 items
                     .iter()
                     .enumerate()
-                    .filter_map(|(index, item)| problems.at_index(index, |problems| T::read(item, problems)))
+                    .filter_map(|(index, item)| {
+                        problems.at_index(index, |problems| {
+                            if *item == Node::Null {
+                                problems.error(Kind::WrongKind { expected: "a value", found: item.kind() });
+                                return None;
+                            }
+                            T::read(item, problems)
+                        })
+                    })
                     .collect(),
             ),
             Node::Bool(_) | Node::Number(_) | Node::Text(_) | Node::Map(_) => {
@@ -272,6 +301,7 @@ impl<T: Wire> Wire for Vec<T> {
 pub struct Table<T>(pub Vec<(String, T)>);
 
 impl<T: Wire + Default> Wire for Table<T> {
+    #[inline(never)]
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         if *node == Node::Null {
             return None;
@@ -310,8 +340,8 @@ macro_rules! choices {
                     "" => return None,
                     _ => {}
                 }
-                let meant = crate::config::problem::nearest(&text, [$($text),+]).map(str::to_owned);
-                problems.error(crate::config::problem::Kind::UnknownValue { found: text, meant });
+                let meant = crate::config::problem::nearest(&text, [$($text),+]);
+                problems.error(crate::config::problem::Kind::NoChoice { choices: &[$($text),+], meant });
                 None
             }
 

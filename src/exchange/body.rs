@@ -4,7 +4,8 @@ use super::decide::Model;
 use super::head::Head;
 use crate::config::{Provider, parse};
 use crate::error::Error;
-use crate::json::{self, Appender, Edit, Editor, Keys, Members, Output};
+use crate::json::{self, Appender, Edit, Keys, Members, Output};
+use crate::multipart;
 use crate::operation::{ClientPath, Operation};
 use crate::params;
 use std::rc::Rc;
@@ -23,50 +24,95 @@ pub enum Flow {
 }
 
 /// How the body of a request goes through, as far as its headers tell.
-pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> Flow {
+///
+/// # Errors
+/// The body may have to change, and its headers already tell that it cannot be read.
+pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> Result<Flow, Error> {
     if provider.paths.needs_body_model(path) {
-        return Flow::Hold;
+        return Ok(Flow::Hold);
     }
     let operation = path.operation;
     if !is_edited(provider, operation, head) {
-        return Flow::Pass;
+        return Ok(Flow::Pass);
+    }
+    if let Format::BadForm(reason) = Format::of(operation, head) {
+        return Err(Error::InvalidBody(reason));
     }
     let settings = &provider.body;
     let generates = is_generation(operation);
     let wants_hold = settings.hold_headers || (generates && settings.first_byte_timeout_ms.is_some());
     // A hold that nothing depends on is not worth refusing a long body for.
     if wants_hold && length(head).is_some_and(|length| length <= settings.max_held_bytes) {
-        return Flow::Hold;
+        return Ok(Flow::Hold);
     }
-    if generates && settings.needs_whole_body() { Flow::Buffer } else { Flow::Chunks }
+    Ok(if generates && settings.needs_whole_body() { Flow::Buffer } else { Flow::Chunks })
 }
 
 /// Whether a body may have to change.
 fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
     let settings = &provider.body;
-    let maps = has_model(operation) && !provider.models.is_identity();
-    let generates = is_generation(operation)
-        && (!settings.params.is_empty() || asks_usage(provider, operation) || edits_messages(provider, operation));
-    !provider.original && (maps || generates) && is_plain_json(head)
+    let maps = !provider.models.is_identity();
+    !provider.original
+        && match Format::of(operation, head) {
+            Format::Opaque => false,
+            Format::Multipart(_) | Format::BadForm(_) => maps,
+            Format::Json => {
+                let asks = asks_usage(provider, operation) || edits_messages(provider, operation);
+                (maps && has_model(operation)) || (is_generation(operation) && (asks || !settings.params.is_empty()))
+            }
+        }
+}
+
+/// What a body is, as far as its headers tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Nothing that is looked into.
+    Opaque,
+    /// JSON by its type; a missing type counts as JSON, as in the reference.
+    Json,
+    /// A form with a `model` part and files, with its boundary.
+    Multipart(String),
+    /// A form whose boundary cannot be relied on, and why.
+    BadForm(&'static str),
+}
+
+impl Format {
+    pub(super) fn of(operation: Operation, head: &Head) -> Self {
+        let encoding = head.text("content-encoding").map(str::trim);
+        if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            return Self::Opaque;
+        }
+        let Some(content_type) = head.text("content-type") else {
+            return if head.has("content-type") { Self::Opaque } else { Self::Json };
+        };
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "" | "application/json" => Self::Json,
+            "multipart/form-data" if has_form(operation) => match multipart::boundary(content_type) {
+                Ok(boundary) => Self::Multipart(boundary.to_owned()),
+                Err(error) => Self::BadForm(error.reason()),
+            },
+            other if other.ends_with("+json") => Self::Json,
+            _ => Self::Opaque,
+        }
+    }
+}
+
+/// Operations whose body may be a form that names the model.
+const fn has_form(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::ImagesEdits
+            | Operation::ImagesVariations
+            | Operation::AudioTranscriptions
+            | Operation::AudioTranslations
+            | Operation::Videos
+    )
 }
 
 /// `content-length`, where there is a readable one.
 pub(super) fn length(head: &Head) -> Option<u64> {
     head.text("content-length").and_then(|text| text.trim().parse().ok())
-}
-
-/// Whether a body can be read: JSON by its type (a missing one counts as JSON, as in the reference), not compressed.
-pub(super) fn is_plain_json(head: &Head) -> bool {
-    let json = match head.text("content-type") {
-        None => !head.has("content-type"),
-        Some(text) => {
-            let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
-        }
-    };
-    let encoded =
-        head.text("content-encoding").is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"));
-    json && !encoded
 }
 
 /// Operations whose JSON body names the model at its top level.
@@ -113,9 +159,30 @@ const fn edits_messages(provider: &Provider, operation: Operation) -> bool {
 
 /// Edits one body while it streams past.
 pub(super) struct Stream {
-    editor: Editor,
+    editor: AnyEditor,
     request: Request,
     empty: bool,
+}
+
+enum AnyEditor {
+    Json(json::Editor),
+    Multipart(multipart::Editor),
+}
+
+impl AnyEditor {
+    fn feed(&mut self, chunk: &[u8], request: &mut Request) -> Result<Output, Error> {
+        match self {
+            Self::Json(editor) => editor.feed(chunk, request),
+            Self::Multipart(editor) => editor.feed(chunk, request),
+        }
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        match self {
+            Self::Json(editor) => editor.finish().map_err(Error::from),
+            Self::Multipart(editor) => editor.finish().map_err(Error::from),
+        }
+    }
 }
 
 /// What a chunk becomes.
@@ -128,9 +195,15 @@ pub(super) enum Chunk {
 }
 
 impl Stream {
-    pub(super) fn new(provider: &Rc<Provider>, operation: Operation) -> Self {
+    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, head: &Head) -> Self {
         let request = Request::new(provider, operation);
-        Self { editor: Editor::new(request.keys().clone()), request, empty: true }
+        let editor = match Format::of(operation, head) {
+            Format::Multipart(boundary) => AnyEditor::Multipart(multipart::Editor::new(&boundary)),
+            Format::Json | Format::Opaque | Format::BadForm(_) => {
+                AnyEditor::Json(json::Editor::new(request.keys().clone()))
+            }
+        };
+        Self { editor, request, empty: true }
     }
 
     /// Takes the next chunk.
@@ -167,7 +240,17 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         return Ok(Whole::default());
     }
     let mut request = Request::new(provider, operation);
-    if provider.body.needs_model_first() {
+    if let Format::Multipart(boundary) = Format::of(operation, head) {
+        let mut editor = multipart::Editor::new(&boundary);
+        let output = editor.feed(body, &mut request)?;
+        editor.finish()?;
+        let changed = match output {
+            Output::Bytes(bytes) if is_edited(provider, operation, head) => Some(bytes),
+            Output::Bytes(_) | Output::Unchanged => None,
+        };
+        return Ok(Whole { model: request.model, stream: false, changed });
+    }
+    if is_generation(operation) && provider.body.needs_model_first() {
         let mut first = Request::new(provider, operation);
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
@@ -216,15 +299,28 @@ impl Request {
         if is_generation(self.operation) { &settings.generation_keys } else { &settings.model_keys }
     }
 
+    /// Maps the model; gives its new name if it has one.
+    fn map(&mut self, requested: String) -> Option<String> {
+        let model = Model::of(&self.provider, requested);
+        let changed = (model.upstream != model.requested).then(|| model.upstream.clone());
+        self.model = Some(model);
+        changed
+    }
+
     fn model(&mut self, raw: &str) -> Result<Edit, Error> {
         let requested = json::decode(raw.as_bytes())
             .map_err(|_| Error::InvalidBody("has a `model` that is not a string"))?
             .into_owned();
-        let model = Model::of(&self.provider, requested);
-        let same = model.upstream == model.requested;
-        let edit = if same { Edit::Keep } else { Edit::value(json::literal(&model.upstream)) };
-        self.model = Some(model);
-        Ok(edit)
+        Ok(self.map(requested).map_or(Edit::Keep, |model| Edit::value(json::literal(&model))))
+    }
+
+    /// The model of a body that names none.
+    fn default_model(&mut self) -> Option<String> {
+        if self.model.is_none() {
+            self.model = Some(Model::default_of(&self.provider)?);
+            return self.model.as_ref().map(|model| model.upstream.clone());
+        }
+        None
     }
 
     fn stream_options(&mut self, raw: &str) -> Edit {
@@ -280,11 +376,8 @@ impl Members for Request {
     }
 
     fn end(&mut self, members: &mut Appender) -> Result<(), Error> {
-        if self.model.is_none()
-            && let Some(model) = Model::default_of(&self.provider)
-        {
-            members.push("model", &json::literal(&model.upstream));
-            self.model = Some(model);
+        if let Some(model) = self.default_model() {
+            members.push("model", &json::literal(&model));
         }
         if !is_generation(self.operation) {
             return Ok(());
@@ -301,5 +394,17 @@ impl Members for Request {
             members.push("stream_options", USAGE_OPTIONS);
         }
         Ok(())
+    }
+}
+
+impl multipart::Decide for Request {
+    type Error = Error;
+
+    fn model(&mut self, value: &str) -> Result<Option<String>, Error> {
+        Ok(self.map(value.to_owned()))
+    }
+
+    fn end(&mut self) -> Result<Option<String>, Error> {
+        Ok(self.default_model())
     }
 }

@@ -7,7 +7,7 @@ use super::head::{Edits, Head};
 use crate::config::{Config, Provider, Serve};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
-use crate::path::query::Query;
+use crate::path::query::{self, Query};
 use crate::path::{Fill, Why, segment};
 use crate::rules::Facts;
 use std::rc::Rc;
@@ -130,7 +130,7 @@ fn send(
     head: &Head,
     body: Body<'_>,
 ) -> Result<Verdict, Error> {
-    let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head) };
+    let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head)? };
     if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
         let probe = Fill { model: Some("model"), secret_parameters: &[] };
@@ -151,12 +151,15 @@ fn send(
     let mut edits = Edits::default();
     credential::strip(provider, head, &mut edits);
     let mut upstream_path = resolved.path;
-    let mut shown_path = upstream_path.clone();
+    let mut shown_path = query::redacted(&upstream_path).into_owned();
     let surface = provider.surface(resolved.surface);
     let upstream_authority = surface.authority.clone();
     let put = credential::choose(provider, &surface.placement, head, path.query);
     if let Put::Query { name, value } = &put {
-        for (out, value) in [(&mut upstream_path, value.as_str()), (&mut shown_path, "***")] {
+        let mut encoded = String::with_capacity(value.len());
+        // A token that cannot stand in a header was refused when it was configured.
+        let _ = segment::push_encoded(&mut encoded, value);
+        for (out, value) in [(&mut upstream_path, encoded.as_str()), (&mut shown_path, "***")] {
             let separator = if out.contains('?') { '&' } else { '?' };
             out.push(separator);
             out.push_str(name);
@@ -210,7 +213,7 @@ pub const ORIGINAL_HOST: &str = "x-envoy-original-host";
 
 /// The client's target; without the parameters that are credentials, because this copy goes upstream.
 fn without_secrets(path: &ClientPath<'_>, target: &str, secret_parameters: &[String]) -> String {
-    let secret = |query: &str| secret_parameters.iter().any(|name| crate::path::query::value(query, name).is_some());
+    let secret = |query: &str| secret_parameters.iter().any(|name| query::value(query, name).is_some());
     if !path.query.is_some_and(secret) {
         return target.to_owned();
     }

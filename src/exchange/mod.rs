@@ -15,7 +15,7 @@ pub mod head;
 use crate::config::{Config, Provider};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
-use body::{Chunk, Flow};
+use body::{Chunk, Flow, Format};
 use decide::{Body, Client, Decision, Model, Upstream, Verdict, decide};
 use head::{Edits, Head};
 use std::rc::Rc;
@@ -122,7 +122,7 @@ impl Exchange {
         match (verdict, provider) {
             (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(error.reply(dialect)),
             (Verdict::NeedsBody, Some(provider)) => {
-                if let Some(error) = unholdable(&provider, &request.head) {
+                if let Some(error) = unholdable(&provider, operation, &request.head) {
                     return HeadersEffect::Reply(error.reply(dialect));
                 }
                 let timeout_ms = provider.body.hold_timeout_ms;
@@ -132,11 +132,11 @@ impl Exchange {
             (Verdict::Send(Upstream { edits, flow, .. }), Some(provider)) => {
                 match flow {
                     Flow::Chunks => {
-                        let body = Box::new(body::Stream::new(&provider, operation));
+                        let body = Box::new(body::Stream::new(&provider, operation, &request.head));
                         self.state = State::Streaming { body, dialect };
                     }
                     Flow::Buffer => {
-                        if let Some(error) = unholdable(&provider, &request.head) {
+                        if let Some(error) = unholdable(&provider, operation, &request.head) {
                             return HeadersEffect::Reply(error.reply(dialect));
                         }
                         self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
@@ -251,9 +251,14 @@ impl RequestHeaders {
 }
 
 /// Why a body cannot be held, as far as its headers tell.
-fn unholdable(provider: &Provider, head: &Head) -> Option<Error> {
-    if !body::is_plain_json(head) {
-        return Some(Error::InvalidBody("must be uncompressed JSON, because the upstream path depends on its model"));
+fn unholdable(provider: &Provider, operation: Operation, head: &Head) -> Option<Error> {
+    let format = Format::of(operation, head);
+    if let Format::BadForm(reason) = format {
+        return Some(Error::InvalidBody(reason));
+    }
+    if format == Format::Opaque {
+        let reason = "must be uncompressed JSON or a form, because what goes upstream depends on its model";
+        return Some(Error::InvalidBody(reason));
     }
     let too_long = body::length(head).is_some_and(|length| length > provider.body.max_held_bytes);
     too_long.then_some(Error::BodyTooLarge)

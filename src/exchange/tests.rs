@@ -312,3 +312,45 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
     let HeadersEffect::Send(twice) = Exchange::default().on_request_headers(&config, again) else { panic!() };
     assert_eq!(once.set, twice.set);
 }
+
+const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n\u{1}--\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nMODEL\r\n--b--\r\n";
+
+#[test]
+fn the_model_of_a_form_is_mapped_beside_its_files() {
+    let provider = json!({ "type": "openai", "modelMapping": { "a": "longer" } });
+    let (body, expected) = (FORM.replace("MODEL", "a"), FORM.replace("MODEL", "longer"));
+    for path in ["/v1/images/edits", "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations"] {
+        for size in [1, 7, 64, body.len()] {
+            let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+            let fields = [("content-type", "multipart/form-data; boundary=b"), ("content-length", "1")];
+            let config = configured(provider.clone());
+            let Outcome::Sent { edits, body } = run(&config, path, &fields, &chunks, true) else {
+                panic!("{path} {size}")
+            };
+            assert_eq!(String::from_utf8_lossy(&body), expected, "{path} {size}");
+            assert!(edits.remove.contains(&"content-length"));
+        }
+    }
+    for (kind, status) in [("multipart/form-data", 400), ("multipart/form-data; boundary=other", 400)] {
+        let outcome = run(
+            &configured(provider.clone()),
+            "/v1/images/edits",
+            &[("content-type", kind)],
+            &[body.as_bytes()],
+            false,
+        );
+        assert_eq!(outcome, Outcome::Replied(status), "{kind}");
+    }
+}
+
+#[test]
+fn the_model_of_a_form_reaches_the_path_it_belongs_to() {
+    let azure = json!({ "type": "azure", "azureServiceUrl": "https://r.openai.azure.com?api-version=1", "modelMapping": { "a": "d1" } });
+    let body = FORM.replace("MODEL", "a");
+    let fields = [("content-type", "multipart/form-data; boundary=b"), ("content-length", "1")];
+    let outcome = run(&configured(azure), "/v1/audio/transcriptions", &fields, &[body.as_bytes()], false);
+    let Outcome::Sent { edits, body } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(edits.value(":path"), Some("/openai/deployments/d1/audio/transcriptions?api-version=1"));
+    assert_eq!(edits.value("content-length"), Some(body.len().to_string().as_str()));
+    assert!(String::from_utf8_lossy(&body).contains("\r\n\r\nd1\r\n"));
+}

@@ -1,8 +1,11 @@
-//! The editor: changes top-level members of a document while it streams past, or of one that is held.
+//! The editor: changes top-level members of a document, and strings in one place further in, while it streams past; or
+//! those of one that is held.
 
 mod splice;
 #[cfg(test)]
 mod tests;
+
+use core::ops::Range;
 
 use self::splice::{Piece, assemble};
 pub use self::splice::{Splice, apply, edit, splices};
@@ -41,10 +44,43 @@ impl Edit {
     }
 }
 
+/// What is to become of a member that was asked for, as far as its key tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// That depends on its value: it is shown to [`Members::member`].
+    Value,
+    /// It stays as it is.
+    Skip,
+    /// It goes, together with the comma that separated it.
+    Remove,
+    /// It gets this key, unescaped. It must not be the key of another member; that is for the caller to know.
+    Rename(String),
+}
+
 /// Who decides about the members of a document.
 pub trait Members {
     /// What a refusal is; refusals of the document itself are turned into it.
     type Error: From<Error>;
+
+    /// Decides about a member that was asked for when only its key is known. Anything but [`Wants::Value`] lets it have
+    /// any size, because none of it is held and [`member`](Self::member) is not called.
+    ///
+    /// `key` is its index in [`Keys`]. Called at most once per key, in the order of the document.
+    fn key(&mut self, key: usize) -> Wants {
+        let _ = key;
+        Wants::Value
+    }
+
+    /// Decides about a watched string ([`Watch`](super::Watch)): another complete JSON value to stand in its place,
+    /// which is not checked, or `None` if it stays.
+    ///
+    /// `raw` is a valid string literal as it came, with its quotes and escapes, at most
+    /// [`MAX_NESTED`](super::MAX_NESTED) bytes, not known to be UTF-8; [`decode`](super::decode) reads it. Longer ones
+    /// stay as they are, unseen. Strings come in the order of the document.
+    fn nested(&mut self, raw: &[u8]) -> Option<&'static str> {
+        let _ = raw;
+        None
+    }
 
     /// Decides about a member that was asked for, once its value is complete.
     ///
@@ -101,13 +137,16 @@ pub enum Output {
 /// Edits a document that arrives in chunks. Feed it every chunk and send on what [`feed`](Self::feed) returns, then
 /// call [`finish`](Self::finish).
 ///
-/// What is withheld at the end of a chunk is the beginning of a member that was asked for, or of one that may turn out
-/// to be, from its comma on; never more than [`MAX_MEMBER`](super::MAX_MEMBER) bytes.
+/// What is withheld at the end of a chunk is the beginning of a member whose value was asked for, or of one that may
+/// turn out to be such, from its comma on; never more than [`MAX_MEMBER`](super::MAX_MEMBER) bytes. Or it is the
+/// beginning of a watched string, less than [`MAX_NESTED`](super::MAX_NESTED) bytes.
 #[derive(Clone, Debug)]
 pub struct Editor {
     scanner: Scanner,
     /// Whether a member before the current one has been kept: then a comma stands between them.
     kept: bool,
+    /// Where the rest of a member that is removed without having been seen starts.
+    removing: Option<u64>,
     /// Bytes of earlier chunks that have not been released.
     held: Vec<u8>,
     /// The absolute offset of the first held byte; that of the next chunk when none are held.
@@ -115,10 +154,10 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// An editor at the start of a document, acting on these top-level keys.
+    /// An editor at the start of a document, acting on these top-level keys and on the place that is watched with them.
     #[must_use]
     pub fn new(keys: Keys) -> Self {
-        Self { scanner: Scanner::new(keys), kept: false, held: Vec::new(), held_from: 0 }
+        Self { scanner: Scanner::new(keys), kept: false, removing: None, held: Vec::new(), held_from: 0 }
     }
 
     /// Takes the next chunk and returns what is to be sent on.
@@ -129,7 +168,9 @@ impl Editor {
     pub fn feed<M: Members>(&mut self, chunk: &[u8], members: &mut M) -> Result<Output, M::Error> {
         let chunk = Piece { bytes: chunk, start: self.scanner.offset() };
         let splices = self.collect(chunk, members)?;
-        let until = self.scanner.pending().unwrap_or_else(|| chunk.end());
+        // Of a member that is removed nothing is held, though there may be watched strings in it.
+        let pending = self.scanner.pending().filter(|_| self.removing.is_none());
+        let until = pending.unwrap_or_else(|| chunk.end());
         if self.held.is_empty() && splices.is_empty() && until == chunk.end() {
             self.held_from = until;
             return Ok(Output::Unchanged);
@@ -158,11 +199,28 @@ impl Editor {
         while let Some(event) = self.scanner.scan(&mut input)? {
             let decided = match event {
                 Event::Other { comma, name } => {
-                    self.drop_comma(comma, name.start, &mut splices);
-                    self.kept = true;
+                    self.keep(comma, name.start, &mut splices);
                     Ok(())
                 }
-                Event::Member(member) => self.decide(&member, chunk, members, &mut splices),
+                Event::Key { key, comma, name } => {
+                    self.start(members.key(key), comma, name, &mut splices);
+                    Ok(())
+                }
+                Event::Skipped { end } => {
+                    if let Some(start) = self.removing.take() {
+                        remove(start..end, &mut splices);
+                    }
+                    Ok(())
+                }
+                Event::Nested { value } => {
+                    if self.removing.is_none()
+                        && let Some(new) = members.nested(self.complete(&value, chunk))
+                    {
+                        splices.push(Splice { range: value, bytes: new.as_bytes().to_vec() });
+                    }
+                    Ok(())
+                }
+                Event::Member(member) => self.decide(member, chunk, members, &mut splices),
                 Event::End { brace } => {
                     let mut appender = Appender { out: String::new(), follows: self.kept };
                     members.end(&mut appender).map(|()| {
@@ -177,61 +235,78 @@ impl Editor {
                 return Err(error);
             }
         }
+        if let Some(start) = &mut self.removing {
+            remove(*start..chunk.end(), &mut splices);
+            *start = chunk.end();
+        }
         Ok(splices)
+    }
+
+    /// Acts on what is known from the key of a member that was asked for.
+    fn start(&mut self, wants: Wants, comma: Option<u64>, name: Range<u64>, splices: &mut Vec<Splice>) {
+        if wants == Wants::Value {
+            return;
+        }
+        self.scanner.skip();
+        if wants == Wants::Remove {
+            self.removing = Some(comma.unwrap_or(name.start));
+            return;
+        }
+        self.keep(comma, name.start, splices);
+        if let Wants::Rename(key) = wants {
+            rename(name, &key, splices);
+        }
     }
 
     fn decide<M: Members>(
         &mut self,
-        member: &Member,
+        member: Member,
         chunk: Piece<'_>,
         members: &mut M,
         splices: &mut Vec<Splice>,
     ) -> Result<(), M::Error> {
-        let value = &member.value;
-        let raw = if value.start < chunk.start {
-            // One piece is needed: what is missing joins what is held.
-            self.held.extend_from_slice(chunk.get(&(chunk.start..value.end)));
-            self.held().get(value)
-        } else {
-            chunk.get(value)
-        };
+        let Member { key, comma, name, value } = member;
+        let raw = self.complete(&value, chunk);
         let raw = core::str::from_utf8(raw).map_err(|error| {
             let offset = value.start.saturating_add(error.valid_up_to() as u64);
             Error::new(ErrorKind::InvalidUtf8, offset)
         })?;
-        match members.member(member.key, raw)? {
-            Edit::Keep => self.keep(member, splices),
-            Edit::Remove => {
-                let start = member.comma.unwrap_or(member.name.start);
-                splices.push(Splice { range: start..value.end, bytes: Vec::new() });
-                // Without a member before it, the first one to be kept loses its comma instead.
-            }
+        match members.member(key, raw)? {
+            Edit::Keep => self.keep(comma, name.start, splices),
+            // Without a member before it, the first one to be kept loses its comma instead.
+            Edit::Remove => remove(comma.unwrap_or(name.start)..value.end, splices),
             Edit::Change { key, value: new } => {
-                self.keep(member, splices);
+                self.keep(comma, name.start, splices);
                 if let Some(key) = key {
-                    let bytes = string::literal(&key).into_bytes();
-                    splices.push(Splice { range: member.name.clone(), bytes });
+                    rename(name, &key, splices);
                 }
                 if let Some(new) = new {
-                    splices.push(Splice { range: value.clone(), bytes: new.into_bytes() });
+                    splices.push(Splice { range: value, bytes: new.into_bytes() });
                 }
             }
         }
         Ok(())
     }
 
-    fn keep(&mut self, member: &Member, splices: &mut Vec<Splice>) {
-        self.drop_comma(member.comma, member.name.start, splices);
-        self.kept = true;
-    }
-
-    /// Drops the comma, and the space up to the key, of the first member that is kept when others before it are not.
-    fn drop_comma(&self, comma: Option<u64>, name: u64, splices: &mut Vec<Splice>) {
+    /// Keeps a member. If it is the first to be kept and others before it are not, its comma goes, and the space up to
+    /// its key.
+    fn keep(&mut self, comma: Option<u64>, name: u64, splices: &mut Vec<Splice>) {
         if let Some(comma) = comma
             && !self.kept
         {
-            splices.push(Splice { range: comma..name, bytes: Vec::new() });
+            remove(comma..name, splices);
         }
+        self.kept = true;
+    }
+
+    /// The bytes of something that this chunk completes.
+    fn complete<'a>(&'a mut self, range: &Range<u64>, chunk: Piece<'a>) -> &'a [u8] {
+        if range.start >= chunk.start {
+            return chunk.get(range);
+        }
+        // One piece is needed: what is missing joins what is held.
+        self.held.extend_from_slice(chunk.get(&(chunk.start..range.end)));
+        self.held().get(range)
     }
 
     /// Withholds the bytes from `from` on, of those held and the chunk that follows them.
@@ -245,4 +320,14 @@ impl Editor {
     fn held(&self) -> Piece<'_> {
         Piece { bytes: &self.held, start: self.held_from }
     }
+}
+
+fn remove(range: Range<u64>, splices: &mut Vec<Splice>) {
+    if !range.is_empty() {
+        splices.push(Splice { range, bytes: Vec::new() });
+    }
+}
+
+fn rename(name: Range<u64>, key: &str, splices: &mut Vec<Splice>) {
+    splices.push(Splice { range: name, bytes: string::literal(key).into_bytes() });
 }

@@ -38,7 +38,7 @@ pub enum ErrorKind {
     KeyTooLong,
     /// The member that starts here, at its comma or key, has more than [`MAX_MEMBER`](super::MAX_MEMBER) bytes.
     MemberTooLong,
-    /// Not UTF-8, in a top-level key or in a value that was asked for.
+    /// Not UTF-8, in a top-level key or in a value that is shown whole.
     InvalidUtf8,
     /// The caller refused this member, or this closing brace, earlier; there is nothing to go on with.
     Abandoned,

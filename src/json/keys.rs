@@ -1,4 +1,4 @@
-//! The top-level keys a scan is asked for.
+//! What a scan is asked for: top-level keys, and one place further in.
 
 use core::fmt;
 use std::rc::Rc;
@@ -11,7 +11,23 @@ pub const MAX_KEYS: usize = 64;
 /// The keys a scan is asked for, in a fixed order; reports name a key by its index. Made once at configure time; a
 /// clone is a reference count.
 #[derive(Clone, Debug)]
-pub struct Keys(Rc<[Box<str>]>);
+pub struct Keys {
+    names: Rc<[Box<str>]>,
+    watch: Option<Watch>,
+}
+
+/// A place inside a top-level member: the strings at `list[*].key`, each of which is reported as it passes while the
+/// list itself may have any size.
+///
+/// That is: where the top-level value of `list` is an array, the string values of `key` in the objects that are its
+/// direct elements, wherever `key` stands in them and however often. Both are unescaped, and found in any spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The key of the list.
+    pub list: &'static str,
+    /// The key in the objects of the list.
+    pub key: &'static str,
+}
 
 /// A set of keys that cannot be scanned for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,31 +78,47 @@ impl Keys {
             }
             keys.push(name);
         }
-        Ok(Self(keys.into()))
+        Ok(Self { names: keys.into(), watch: None })
+    }
+
+    /// Watches a place inside a top-level member too, instead of one that has been watched before.
+    ///
+    /// A list that is itself asked for is not watched when its value is shown whole: one splice cannot be within
+    /// another. It is watched when the value is not needed ([`Wants::Skip`](super::Wants::Skip) and
+    /// [`Wants::Rename`](super::Wants::Rename)).
+    #[must_use]
+    pub fn watching(self, watch: Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// The place that is watched.
+    #[must_use]
+    pub const fn watch(&self) -> Option<Watch> {
+        self.watch
     }
 
     /// The index of an unescaped key.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|key| **key == *name)
+        self.names.iter().position(|key| **key == *name)
     }
 
     /// The key with this index, unescaped.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&str> {
-        self.0.get(index).map(|key| &**key)
+        self.names.get(index).map(|key| &**key)
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.names.len()
     }
 
-    /// Whether nothing is asked for; such a scan only validates.
+    /// Whether there are none; such a scan only validates and watches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 }
 
@@ -102,6 +134,17 @@ mod tests {
         assert_eq!((keys.len(), keys.is_empty()), (2, false));
         assert_eq!((keys.find("stream"), keys.find("Stream")), (Some(1), None));
         assert_eq!((keys.get(0), keys.get(2)), (Some("model"), None));
+    }
+
+    #[test]
+    fn watches_one_place_at_a_time() {
+        let watch = |list| Watch { list, key: "role" };
+        let keys = Keys::new(["model"]).unwrap();
+        assert_eq!(keys.watch(), None);
+        let watching = keys.clone().watching(watch("input"));
+        assert_eq!((watching.find("model"), watching.find("input")), (Some(0), None));
+        assert_eq!(watching.watching(watch("messages")).watch(), Some(watch("messages")));
+        assert_eq!(keys.watch(), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The scanner: validates a document as it streams past and reports the top-level members it was asked for.
+//! The scanner: validates a document as it streams past and reports the top-level members it was asked for, and the
+//! short strings in one place further in.
 
 mod number;
 #[cfg(test)]
@@ -6,11 +7,12 @@ mod tests;
 mod text;
 
 use core::ops::Range;
+use std::borrow::Cow;
 
 use self::number::Number;
 use self::text::Text;
 use super::error::{Error, ErrorKind};
-use super::keys::Keys;
+use super::keys::{Keys, Watch};
 use super::string;
 
 /// How deeply objects and arrays may be nested, in levels; the top-level object is the first. One bit per level.
@@ -20,9 +22,19 @@ pub const MAX_DEPTH: u32 = u128::BITS;
 pub const MAX_KEY: usize = 1024;
 
 /// How long a member that was asked for may be, in raw bytes from the comma before it (the first one: from its key) to
-/// the end of its value. The way from a comma to the end of any top-level key has the same bound, because until then
-/// the member may turn out to be one that was asked for.
+/// the end of its value, unless its value is [skipped](Scanner::skip). The way from a comma to the end of any top-level
+/// key has the same bound, because until then the member may turn out to be one that was asked for.
 pub const MAX_MEMBER: usize = 64 * 1024;
+
+/// How long a watched string may be to be reported, in raw bytes with its quotes and escapes: ten characters in any
+/// spelling. It may be longer, but then it is none of those that somebody waits for.
+pub const MAX_NESTED: usize = 64;
+
+/// How many levels are open at the keys in the objects of a list.
+const LIST_DEPTH: u32 = 3;
+
+/// How many bytes one byte of UTF-8 may take when it is written as an escape, at most.
+const ESCAPE: usize = 6;
 
 /// What [`Scanner::scan`] stops at. Spans are absolute offsets into the document, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +46,28 @@ pub enum Event {
         /// The raw key with its quotes.
         name: Range<u64>,
     },
+    /// The key of a top-level member that was asked for; its value follows, unless it is not needed and the scanner is
+    /// told to [skip](Scanner::skip) it.
+    Key {
+        /// The index of the key in [`Keys`].
+        key: usize,
+        /// Where its comma is; none before the first member.
+        comma: Option<u64>,
+        /// The raw key with its quotes.
+        name: Range<u64>,
+    },
     /// A complete top-level member that was asked for.
     Member(Member),
+    /// The end of a top-level member that was asked for and then skipped.
+    Skipped {
+        /// Where its value ends.
+        end: u64,
+    },
+    /// A string in the place that is [watched](super::Watch), of at most [`MAX_NESTED`] bytes.
+    Nested {
+        /// The raw string with its quotes.
+        value: Range<u64>,
+    },
     /// The closing brace of the document.
     End {
         /// Where it is.
@@ -73,11 +105,29 @@ enum State {
     ValueText,
     Number,
     Literal,
+    /// In a key that may be the watched one.
+    NestedName,
+    /// After the watched key.
+    NestedColon,
+    NestedValue,
+    /// In a watched string.
+    NestedText,
     /// After a value.
     Separator,
     /// After the closing brace.
     End,
     Failed(Error),
+}
+
+/// What is to become of the value of the current top-level member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// It was not asked for.
+    No,
+    /// It was, by the key with this index.
+    Yes(usize),
+    /// It was, but its value is not needed.
+    Skip,
 }
 
 /// An incremental scanner. Feed it the document in chunks of any size with [`scan`](Self::scan), then ask
@@ -100,12 +150,18 @@ pub struct Scanner {
     offset: u64,
     /// The keys seen so far, one bit each.
     seen: u64,
-    /// The key of the current top-level member, from the end of the key to the end of the value.
-    asked: Option<usize>,
+    /// Whether the current top-level member was asked for, from the end of the key to the end of the value.
+    asked: Asked,
+    /// Whether its key is that of the watched list.
+    listed: bool,
+    /// How many levels are open where a key may be the watched one; zero when there is no such place in the member.
+    watch_depth: u32,
     comma: Option<u64>,
     name: Range<u64>,
     value_start: u64,
-    /// The part of a top-level key, after its opening quote, that came in earlier chunks.
+    nested_start: u64,
+    /// The part of a key at the top level, or where it may be the watched one, after its opening quote, that came in
+    /// earlier chunks.
     carry: Vec<u8>,
 }
 
@@ -123,10 +179,13 @@ impl Scanner {
             depth: 0,
             offset: 0,
             seen: 0,
-            asked: None,
+            asked: Asked::No,
+            listed: false,
+            watch_depth: 0,
             comma: None,
             name: 0..0,
             value_start: 0,
+            nested_start: 0,
             carry: Vec::new(),
         }
     }
@@ -162,10 +221,23 @@ impl Scanner {
         self.offset
     }
 
-    /// Where the bytes start that may belong to a member that was asked for and is not complete: at its comma, or at
-    /// the key of the first member. Whoever wants to take such a member out must not let go of them yet.
+    /// Says, directly after an [`Event::Key`], that the value of this member is not needed: it may have any size, and
+    /// what comes after it is [`Event::Skipped`]. If it is the watched list, it is watched.
+    pub const fn skip(&mut self) {
+        if let Asked::Yes(_) = self.asked {
+            self.asked = Asked::Skip;
+        }
+    }
+
+    /// Where the bytes start that may belong to something that is reported when it is complete: a member that was asked
+    /// for, from its comma or, if it is the first one, its key on, or a watched string that is not too long yet.
+    /// Whoever wants to take such a thing out must not let go of them yet.
     #[must_use]
     pub fn pending(&self) -> Option<u64> {
+        if self.state == State::NestedText {
+            let bound = self.nested_start.saturating_add(MAX_NESTED as u64);
+            return (self.offset < bound).then_some(self.nested_start);
+        }
         self.pending_in(self.state)
     }
 
@@ -174,11 +246,12 @@ impl Scanner {
         self.state = State::Failed(error);
     }
 
+    /// Where the member starts that may not be longer than [`MAX_MEMBER`].
     fn pending_in(&self, state: State) -> Option<u64> {
         let undecided = match state {
             State::Name | State::NameText if self.depth == 1 => true,
             State::Failed(_) => false,
-            _ => self.asked.is_some(),
+            _ => matches!(self.asked, Asked::Yes(_)),
         };
         if !undecided {
             return None;
@@ -213,7 +286,7 @@ impl Scanner {
         // The hot state lives in locals.
         let mut state = self.state;
         let mut rest = *input;
-        // What of a top-level key is in this input starts here.
+        // What of a key is in this input starts here.
         let mut name_input = rest;
         macro_rules! position {
             ($rest:expr) => {
@@ -232,6 +305,8 @@ impl Scanner {
                     let Some((&byte, tail)) = rest.split_first() else { break None };
                     if self.depth == 1 {
                         self.value_start = position!(rest);
+                        let watched = self.listed && byte == b'[' && !matches!(self.asked, Asked::Yes(_));
+                        self.watch_depth = if watched { LIST_DEPTH } else { 0 };
                     }
                     match byte {
                         b'"' => {
@@ -291,9 +366,13 @@ impl Scanner {
                         if let Some(error) = self.overrun(state, at) {
                             return Err(error);
                         }
-                        if let Some(key) = self.asked.take() {
-                            let (comma, name) = (self.comma, self.name.clone());
-                            break Some(Event::Member(Member { key, comma, name, value: self.value_start..at }));
+                        match core::mem::replace(&mut self.asked, Asked::No) {
+                            Asked::No => {}
+                            Asked::Yes(key) => {
+                                let (comma, name) = (self.comma, self.name.clone());
+                                break Some(Event::Member(Member { key, comma, name, value: self.value_start..at }));
+                            }
+                            Asked::Skip => break Some(Event::Skipped { end: at }),
                         }
                     }
                     rest = skip_space(rest);
@@ -318,12 +397,16 @@ impl Scanner {
                     let Some((&byte, tail)) = rest.split_first() else { break None };
                     match byte {
                         b'"' => {
+                            state = State::NameText;
                             if self.depth == 1 {
                                 self.name.start = position!(rest);
                                 self.carry.clear();
                                 name_input = tail;
+                            } else if self.depth == self.watch_depth {
+                                self.carry.clear();
+                                name_input = tail;
+                                state = State::NestedName;
                             }
-                            state = State::NameText;
                         }
                         b'}' if state == State::FirstName => {
                             self.close();
@@ -344,13 +427,14 @@ impl Scanner {
                                     return Err(error);
                                 }
                                 self.name.end = at;
-                                // One byte less: the closing quote.
-                                let length = name_input.len().saturating_sub(rest.len()).saturating_sub(1);
-                                self.asked = self.resolve(name_input.get(..length).unwrap_or_default())?;
+                                let index = self.resolve(before_quote(name_input, rest))?;
+                                self.asked = index.map_or(Asked::No, Asked::Yes);
                                 state = State::Colon;
-                                if self.asked.is_none() {
-                                    break Some(Event::Other { comma: self.comma, name: self.name.clone() });
-                                }
+                                let (comma, name) = (self.comma, self.name.clone());
+                                break Some(match index {
+                                    Some(key) => Event::Key { key, comma, name },
+                                    None => Event::Other { comma, name },
+                                });
                             }
                             state = State::Colon;
                         }
@@ -371,6 +455,56 @@ impl Scanner {
                     }
                     state = State::Value;
                     rest = tail;
+                }
+                State::NestedName => {
+                    let (stop, tail) = text::run(&mut self.text, rest);
+                    rest = tail;
+                    match stop {
+                        text::Stop::Closed => {
+                            let watched = self.is_watched(before_quote(name_input, rest));
+                            state = if watched { State::NestedColon } else { State::Colon };
+                        }
+                        text::Stop::More => {
+                            self.carry_nested(name_input);
+                            break None;
+                        }
+                        text::Stop::Bad => fail!(Syntax),
+                    }
+                }
+                State::NestedColon => {
+                    rest = skip_space(rest);
+                    let Some((&byte, tail)) = rest.split_first() else { break None };
+                    if byte != b':' {
+                        fail!(Syntax);
+                    }
+                    state = State::NestedValue;
+                    rest = tail;
+                }
+                State::NestedValue => {
+                    rest = skip_space(rest);
+                    let Some((&byte, tail)) = rest.split_first() else { break None };
+                    if byte == b'"' {
+                        self.nested_start = position!(rest);
+                        state = State::NestedText;
+                        rest = tail;
+                    } else {
+                        state = State::Value;
+                    }
+                }
+                State::NestedText => {
+                    let (stop, tail) = text::run(&mut self.text, rest);
+                    rest = tail;
+                    match stop {
+                        text::Stop::Closed => {
+                            state = State::Separator;
+                            let value = self.nested_start..position!(rest);
+                            if value.end <= value.start.saturating_add(MAX_NESTED as u64) {
+                                break Some(Event::Nested { value });
+                            }
+                        }
+                        text::Stop::More => break None,
+                        text::Stop::Bad => fail!(Syntax),
+                    }
                 }
                 State::Number => {
                     let (stop, tail) = self.number.run(rest);
@@ -439,12 +573,14 @@ impl Scanner {
         let inner = self.name.start.saturating_add(1);
         let name = core::str::from_utf8(raw)
             .map_err(|error| Error::new(ErrorKind::InvalidUtf8, inner.saturating_add(error.valid_up_to() as u64)))?;
-        let index = if memchr::memchr(b'\\', raw).is_some() {
+        let name = if memchr::memchr(b'\\', raw).is_some() {
             let name = string::unescape(name).ok_or_else(|| Error::new(ErrorKind::Syntax, self.name.start))?;
-            self.keys.find(&name)
+            Cow::Owned(name)
         } else {
-            self.keys.find(name)
+            Cow::Borrowed(name)
         };
+        self.listed = self.keys.watch().is_some_and(|watch| *name == *watch.list);
+        let index = self.keys.find(&name);
         let Some(key) = index else { return Ok(None) };
         let bit = 1u64.checked_shl(key as u32).unwrap_or_default();
         if self.seen & bit != 0 {
@@ -452,6 +588,31 @@ impl Scanner {
         }
         self.seen |= bit;
         Ok(index)
+    }
+
+    /// Whether the key that has just ended is the watched one, given the part of it that is in this input.
+    fn is_watched(&mut self, input: &[u8]) -> bool {
+        let raw = if self.carry.is_empty() {
+            input
+        } else {
+            self.carry_nested(input);
+            &self.carry
+        };
+        let Some(Watch { key, .. }) = self.keys.watch() else { return false };
+        if raw.len() <= key.len() {
+            return raw == key.as_bytes();
+        }
+        // Only with an escape can it be longer.
+        raw.len() <= key.len().saturating_mul(ESCAPE)
+            && memchr::memchr(b'\\', raw).is_some()
+            && core::str::from_utf8(raw).ok().and_then(string::unescape).is_some_and(|name| name == key)
+    }
+
+    /// Keeps what is in this input of a key that may be the watched one: enough of it to see when it is too long.
+    fn carry_nested(&mut self, input: &[u8]) {
+        let longest = self.keys.watch().map_or(0, |watch| watch.key.len().saturating_mul(ESCAPE));
+        let room = longest.saturating_add(1).saturating_sub(self.carry.len());
+        self.carry.extend_from_slice(input.get(..room).unwrap_or(input));
     }
 
     #[inline]
@@ -470,6 +631,12 @@ impl Scanner {
         self.levels >>= 1;
         self.depth = self.depth.saturating_sub(1);
     }
+}
+
+/// What stands before the closing quote directly before `rest`, both in one input.
+fn before_quote<'a>(input: &'a [u8], rest: &[u8]) -> &'a [u8] {
+    let length = input.len().saturating_sub(rest.len()).saturating_sub(1);
+    input.get(..length).unwrap_or_default()
 }
 
 /// Skips whitespace: most of the time there is none, and long runs are indentation.

@@ -84,6 +84,29 @@ pub fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
         .map(|raw| raw.split_once('=').map_or("", |(_, value)| value))
 }
 
+/// A path with its query in which the values of parameters that commonly hold secrets are `***`.
+#[must_use]
+pub fn redacted(target: &str) -> Cow<'_, str> {
+    let Some((path, query)) = target.split_once('?') else { return Cow::Borrowed(target) };
+    let secret = |raw: &str| {
+        let name = String::from_utf8_lossy(&key(raw)).to_ascii_lowercase();
+        ["key", "token", "secret", "password", "sig", "signature"].iter().any(|word| {
+            name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
+        }) || matches!(name.as_str(), "apikey" | "accesskey")
+    };
+    if !query.split('&').any(secret) {
+        return Cow::Borrowed(target);
+    }
+    let shown: Vec<Cow<'_, str>> = query
+        .split('&')
+        .map(|raw| match raw.split_once('=') {
+            Some((name, _)) if secret(raw) => Cow::Owned(format!("{name}=***")),
+            _ => Cow::Borrowed(raw),
+        })
+        .collect();
+    Cow::Owned(format!("{path}?{}", shown.join("&")))
+}
+
 fn parameters(text: &str) -> impl Iterator<Item = &str> {
     text.split('&').filter(|raw| !raw.is_empty())
 }
@@ -120,6 +143,20 @@ mod tests {
         assert_eq!(merged("", Some("a=%2f&&b=+%zz&"), &[]), "?a=%2f&&b=+%zz&");
         assert_eq!(merged("", Some(""), &[]), "?");
         assert_eq!(merged("", None, &[]), "");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_not_shown() {
+        for (target, shown) in [
+            ("/v1/x?a=1&api-version=2", "/v1/x?a=1&api-version=2"),
+            (
+                "/v1/x?api-key=s&b=2&Access_Token=s&sig=s&monkey=banana",
+                "/v1/x?api-key=***&b=2&Access_Token=***&sig=***&monkey=banana",
+            ),
+            ("/v1/x?k%65y=s", "/v1/x?k%65y=***"),
+        ] {
+            assert_eq!(redacted(target), shown);
+        }
     }
 
     #[test]

@@ -2,16 +2,20 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::body::Frame;
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// Limit for one exchange, from the first byte sent to the last one received.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,6 +26,67 @@ pub type RequestBody = BoxBody<Bytes, Infallible>;
 /// A body that is sent at once.
 pub fn whole(bytes: impl Into<Bytes>) -> RequestBody {
     Full::new(bytes.into()).boxed()
+}
+
+/// How a body in pieces ends.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// Together with the last piece: in HTTP/2 that frame carries END_STREAM.
+    WithData,
+    /// By itself, a moment later: an empty DATA frame, or the empty last chunk.
+    Alone,
+    /// By trailers.
+    Trailers(HeaderMap),
+}
+
+/// The silence between two pieces of a body: long enough for what is sent to leave the socket.
+const PIECE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A body that is sent in pieces of `size` bytes, each flushed to the socket before the next.
+///
+/// Its length is not announced unless the request has a `content-length`.
+pub fn in_pieces(bytes: impl Into<Bytes>, size: usize, end: End) -> RequestBody {
+    Pieces { rest: bytes.into(), size: size.max(1), end: Some(end), pause: None }.boxed()
+}
+
+struct Pieces {
+    rest: Bytes,
+    size: usize,
+    /// What is still to come after the data.
+    end: Option<End>,
+    /// Between two pieces.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+        }
+        if self.rest.is_empty() {
+            return Poll::Ready(match self.end.take() {
+                Some(End::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
+                Some(End::WithData | End::Alone) | None => None,
+            });
+        }
+        let size = self.size.min(self.rest.len());
+        let piece = self.rest.split_to(size);
+        if self.rest.is_empty() && matches!(self.end, Some(End::WithData)) {
+            self.end = None;
+        }
+        self.pause = Some(Box::pin(sleep(PIECE_PAUSE)));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.end.is_none()
+    }
 }
 
 /// What came back, complete.
@@ -114,6 +179,68 @@ async fn connect(address: SocketAddr, http2: bool) -> io::Result<Sender> {
         tokio::spawn(connection);
         Ok(Sender::Http1(sender))
     }
+}
+
+/// A socket that sends exactly what it is given, and reads whole responses.
+pub struct Raw {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// Sends these bytes at once.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        let sent = timeout(EXCHANGE_TIMEOUT, self.stream.write_all(bytes.as_ref())).await;
+        sent.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server does not read"))?
+    }
+
+    /// Reads the next response: its status, and all of its bytes. A response without body, such as `100 Continue`, ends
+    /// with its head. What follows it stays for the next call.
+    pub async fn response(&mut self) -> io::Result<(u16, Vec<u8>)> {
+        let complete = async {
+            loop {
+                if let Some(length) = response_length(&self.received) {
+                    let rest = self.received.split_off(length);
+                    return Ok(std::mem::replace(&mut self.received, rest));
+                }
+                if self.stream.read_buf(&mut self.received).await? == 0 {
+                    let got = String::from_utf8_lossy(&self.received);
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("only {got:?}")));
+                }
+            }
+        };
+        let response = timeout(EXCHANGE_TIMEOUT, complete).await;
+        let response =
+            response.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no complete response in time"))??;
+        let status = response.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        Ok((status.ok_or_else(|| io::Error::other("no status"))?, response))
+    }
+}
+
+/// How many of the bytes are the first response, once it is complete.
+fn response_length(bytes: &[u8]) -> Option<usize> {
+    let head = find(bytes, b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+    let body = if let Some((_, value)) = text.split_once("\r\ncontent-length:") {
+        value.lines().next()?.trim().parse().ok()?
+    } else if text.contains("\r\ntransfer-encoding: chunked") {
+        find(&bytes[head..], b"0\r\n\r\n")? + 5
+    } else {
+        0
+    };
+    (bytes.len() >= head + body).then_some(head + body)
+}
+
+/// Where `wanted` begins.
+pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// Sends exactly these bytes on a new connection, and returns what comes back until the server closes or falls silent

@@ -105,6 +105,15 @@ impl EnvoyConfig {
         self
     }
 
+    /// Leaves what Envoy buffers to its own default, 1 MiB, which the shipped file raises.
+    pub fn default_buffer_limit(self) -> Self {
+        let field = "per_connection_buffer_limit_bytes";
+        self.edit(|bootstrap| {
+            let listener = bootstrap["static_resources"]["listeners"][0].as_object_mut().expect("a listener");
+            listener.remove(field);
+        })
+    }
+
     /// Sets the largest header block of a request, in KiB.
     pub fn max_request_headers_kb(mut self, kb: u32) -> Self {
         self.http_mut()["max_request_headers_kb"] = json!(kb);
@@ -314,6 +323,15 @@ impl Envoy {
         self.process.0.id()
     }
 
+    /// A figure of the process's memory in KiB, as Linux calls it: `VmRSS` now, `VmHWM` at its highest.
+    pub fn memory_kb(&self, figure: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("{path} has no {figure}"))
+    }
+
     /// Whether Envoy still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.0.try_wait(), Ok(None))
@@ -336,6 +354,14 @@ impl Envoy {
     /// One counter or gauge; 0 if there is none of that name.
     pub async fn stat(&self, name: &str) -> u64 {
         self.stats().await.get(name).copied().unwrap_or(0)
+    }
+
+    /// What changes when a wasm VM fails: VMs created, reloads.
+    pub async fn wasm_stats(&self) -> BTreeMap<String, u64> {
+        let mut stats = self.stats().await;
+        stats.retain(|name, _| name.contains("vm_reload") || name.starts_with("wasm.envoy.wasm.runtime"));
+        assert!(!stats.is_empty(), "Envoy has no statistics about its wasm VMs");
+        stats
     }
 
     /// What Envoy logged so far, the filter's lines among it.

@@ -18,8 +18,9 @@ pub mod client;
 pub mod credential;
 pub mod envoy;
 pub mod upstream;
+pub mod wire;
 
-pub use client::{Client, Response, raw_exchange};
+pub use client::{Client, Raw, Response, raw_exchange};
 pub use credential::Credential;
 pub use envoy::{Envoy, EnvoyConfig, StartError};
 pub use upstream::{Answer, Received, Upstream, UpstreamOptions};

@@ -56,12 +56,15 @@ enum Places {
 impl Document {
     /// Reads every configuration of a file, at least one; `-` is standard input.
     pub(crate) fn read_all(path: &Path) -> Result<Vec<Self>, ReadError> {
-        let text = read_text(path).map_err(ReadError::Io)?;
+        let bytes = read_bytes(path).map_err(ReadError::Io)?;
+        let text = String::from_utf8(bytes).map_err(|_| ReadError::Yaml("is not UTF-8".to_owned()))?;
         // Every JSON document is YAML too, but what begins like JSON is better read as what the filter gets.
         let nodes = if text.trim_start().starts_with('{') {
             vec![parse(text.as_bytes()).map_err(ReadError::Json)?]
         } else {
-            serde_saphyr::from_multiple::<Node>(&text).map_err(|error| ReadError::Yaml(error.to_string()))?
+            // Without the lines around the error: they may hold a token.
+            serde_saphyr::from_multiple::<Node>(&text)
+                .map_err(|error| ReadError::Yaml(error.without_snippet().to_string()))?
         };
         let mut found = Vec::new();
         if nodes.is_empty() {
@@ -222,12 +225,17 @@ fn plugin_rule(rule: &Node) -> Node {
     Node::Map(members)
 }
 
-/// The text of a file, or of standard input for `-`.
-pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+/// Whether a path stands for standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The bytes of a file, or of standard input for `-`.
+pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if is_stdin(path) {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(path)
+        std::fs::read(path)
     }
 }

@@ -1,6 +1,6 @@
 //! `waypost explain`
 
-use crate::document::{Document, read_text};
+use crate::document::{Document, is_stdin, read_bytes};
 use crate::{Outcome, pretty};
 use clap::Args;
 use std::io::Write;
@@ -46,10 +46,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
+    if is_stdin(&arguments.config) && arguments.body.as_deref().is_some_and(is_stdin) {
+        return Err("standard input can be read once: give --config or --body a file".to_owned());
+    }
     let document = Document::read_one(&arguments.config)?;
     warn_of_errors(&document, &arguments.config);
     let body = match &arguments.body {
-        Some(path) => Some(read_text(path).map_err(|error| format!("{}: {error}", path.display()))?),
+        Some(path) => Some(read_bytes(path).map_err(|error| format!("{}: {error}", path.display()))?),
         None => None,
     };
     let head = Head::new(arguments.headers.iter().map(|header| field(header)).collect::<Result<_, _>>()?);
@@ -60,14 +63,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
         cluster: arguments.cluster.as_deref(),
     };
     let method = arguments.method.to_ascii_uppercase();
-    let request = Request { method: &method, client, head: &head, body: body.as_ref().map(String::as_bytes) };
+    let request = Request { method: &method, client, head: &head, body: body.as_deref() };
     let explanation = explain(&document.loaded.config, request);
     let text = if arguments.json { pretty(&explanation.to_json()) } else { format!("{explanation}\n") };
     Ok(Outcome { text, good: true })
 }
 
 fn field(header: &str) -> Result<(String, Vec<u8>), String> {
-    let (name, value) = header.split_once(':').ok_or_else(|| format!("a header is `name: value`, found `{header}`"))?;
+    let (name, value) =
+        header.split_once(':').ok_or_else(|| "a header is given as `name: value`; one has no colon".to_owned())?;
     Ok((name.trim().to_ascii_lowercase(), value.trim().as_bytes().to_vec()))
 }
 

@@ -37,6 +37,7 @@ enum Command {
     /// List the provider types, or show what one stands for
     Providers(providers::Arguments),
     /// Print the JSON Schema of a configuration
+    #[command(after_help = "Examples:\n  waypost schema > plugin-config-schema.json")]
     Schema,
 }
 
@@ -55,9 +56,16 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(Outcome { text, good }) => {
-            // A reader that closes early, as `head` does, is no failure.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let mut stdout = std::io::stdout();
+            match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+                // A reader that closes early, as `head` does, is no failure.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    let _ = writeln!(std::io::stderr(), "waypost: standard output: {error}");
+                    ExitCode::FAILURE
+                }
+                _ if good => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
         }
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "waypost: {error}");

@@ -82,6 +82,9 @@ fn show(preset: &Preset) -> String {
         }
     };
     line("aliases", &preset.aliases.join(", "));
+    if preset.surfaces.is_empty() {
+        line("own", if preset.host.is_empty() { "<baseUrl>" } else { preset.host });
+    }
     for surface in preset.surfaces {
         line(surface.dialect.name(), &base(preset, surface));
         for (operation, at) in surface.paths {

@@ -9,14 +9,35 @@ const KEYS: [&str; 4] = ["model", "stream", "é", "a\"b"];
 /// Documents up to this size are cut at every pair of bytes, in bytes.
 const PAIRS_UP_TO: usize = 80;
 
+/// The keys, with a place that is watched: most documents here do not have it.
+fn keys() -> Keys {
+    Keys::new(KEYS).unwrap().watching(Watch { list: "messages", key: "role" })
+}
+
+/// What is to become of the members that were asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Asking {
+    Values,
+    Keys,
+}
+
 fn scan(pieces: &[&[u8]]) -> Result<Vec<Event>, Error> {
-    let mut scanner = Scanner::new(Keys::new(KEYS).unwrap());
+    scan_for(&keys(), Asking::Values, pieces)
+}
+
+fn scan_for(keys: &Keys, asking: Asking, pieces: &[&[u8]]) -> Result<Vec<Event>, Error> {
+    let mut scanner = Scanner::new(keys.clone());
     let mut events = Vec::new();
     for piece in pieces {
         let mut input = *piece;
         loop {
             match scanner.scan(&mut input) {
-                Ok(Some(event)) => events.push(event),
+                Ok(Some(event)) => {
+                    if matches!(event, Event::Key { .. }) && asking == Asking::Keys {
+                        scanner.skip();
+                    }
+                    events.push(event);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(scanner.scan(&mut &b"{}"[..]), Err(error), "an error stays");
@@ -32,7 +53,12 @@ fn scan(pieces: &[&[u8]]) -> Result<Vec<Event>, Error> {
 
 /// The outcome, which is the same however the document is cut.
 fn outcome(body: impl AsRef<[u8]>) -> Result<Vec<Event>, Error> {
+    outcome_for(&keys(), Asking::Values, body)
+}
+
+fn outcome_for(keys: &Keys, asking: Asking, body: impl AsRef<[u8]>) -> Result<Vec<Event>, Error> {
     let body = body.as_ref();
+    let scan = |pieces: &[&[u8]]| scan_for(keys, asking, pieces);
     let whole = scan(&[body]);
     let bytes: Vec<&[u8]> = body.chunks(1).collect();
     assert_eq!(scan(&bytes), whole, "byte by byte: {}", body.escape_ascii());
@@ -66,7 +92,7 @@ fn members(body: &str) -> Vec<(usize, &str, &str)> {
             }
             Some((member.key, text(member.name), text(member.value)))
         }
-        Event::Other { .. } | Event::End { .. } => None,
+        _ => None,
     });
     found.collect()
 }
@@ -99,6 +125,7 @@ fn reports_every_top_level_key_and_the_closing_brace() {
         outcome(r#" {"a":1 ,"model":2}"#),
         Ok(vec![
             Event::Other { comma: None, name: 2..5 },
+            Event::Key { key: 0, comma: Some(8), name: 9..16 },
             Event::Member(Member { key: 0, comma: Some(8), name: 9..16, value: 17..18 }),
             Event::End { brace: 18 },
         ])
@@ -310,6 +337,11 @@ fn bounds_top_level_keys() {
 
 /// Cuts a large document around the offsets that matter.
 fn outcome_near(body: &str, offsets: &[usize]) -> Result<(), Error> {
+    outcome_near_for(Asking::Values, body, offsets)
+}
+
+fn outcome_near_for(asking: Asking, body: &str, offsets: &[usize]) -> Result<(), Error> {
+    let scan = |pieces: &[&[u8]]| scan_for(&keys(), asking, pieces);
     let whole = scan(&[body.as_bytes()]);
     for offset in offsets {
         for cut in offset.saturating_sub(3)..(offset + 4).min(body.len()) {
@@ -358,16 +390,26 @@ fn bounds_what_may_become_a_member_that_was_asked_for() {
     assert_eq!(outcome_near(&format!("{{\"a\":1,{some}\"{key}\":1}}"), &[at as usize + MAX_KEY]), error);
 }
 
-#[test]
-fn tells_from_where_on_a_member_may_be_asked_for() {
-    let body = r#"{"a":1 , "model" : [2] , "b":3}"#;
-    let mut scanner = Scanner::new(Keys::new(KEYS).unwrap());
+/// What is pending after each byte.
+fn pending(body: &str, asking: Asking) -> Vec<Option<u64>> {
+    let mut scanner = Scanner::new(keys());
     let mut pending = Vec::new();
     for byte in body.as_bytes().chunks(1) {
         let mut input = byte;
-        while scanner.scan(&mut input).unwrap().is_some() {}
+        while let Some(event) = scanner.scan(&mut input).unwrap() {
+            if matches!(event, Event::Key { .. }) && asking == Asking::Keys {
+                scanner.skip();
+            }
+        }
         pending.push(scanner.pending());
     }
+    pending
+}
+
+#[test]
+fn tells_from_where_on_a_member_may_be_asked_for() {
+    let body = r#"{"a":1 , "model" : [2] , "b":3}"#;
+    let pending = pending(body, Asking::Values);
     let expected = [
         (1..3, Some(1)), // the first key, which is not asked for after all
         (3..7, None),
@@ -380,5 +422,216 @@ fn tells_from_where_on_a_member_may_be_asked_for() {
         for index in range {
             assert_eq!(pending[index], expected, "after byte {index}: {}", &body[..=index]);
         }
+    }
+}
+
+#[test]
+fn lets_a_member_have_any_size_whose_value_is_skipped() {
+    let body = r#"{"model":[1,{"model":2}] ,"x":3,"stream" : null}"#;
+    let expected = vec![
+        Event::Key { key: 0, comma: None, name: 1..8 },
+        Event::Skipped { end: 24 },
+        Event::Other { comma: Some(25), name: 26..29 },
+        Event::Key { key: 1, comma: Some(31), name: 32..40 },
+        Event::Skipped { end: 47 },
+        Event::End { brace: 47 },
+    ];
+    assert_eq!(outcome_for(&keys(), Asking::Keys, body), Ok(expected));
+
+    let skip = |body: &str, offset| outcome_near_for(Asking::Keys, body, &[offset]);
+    let long = "v".repeat(3 * MAX_MEMBER);
+    assert_eq!(skip(&format!(r#"{{"model":"{long}","x":1}}"#), MAX_MEMBER), Ok(()));
+    assert_eq!(skip(&format!(r#"{{"x":1,"model":["{long}"]}}"#), MAX_MEMBER), Ok(()));
+    let space = " ".repeat(MAX_MEMBER);
+    assert_eq!(skip(&format!(r#"{{"model"{space}:{space}1{space}}}"#), MAX_MEMBER), Ok(()));
+    // The way to the key keeps its bound, and an error in the value its place.
+    let too_long = Error::new(ErrorKind::MemberTooLong, 6);
+    assert_eq!(skip(&format!(r#"{{"a":1,{space}"model":1}}"#), 6 + MAX_MEMBER), Err(too_long));
+    let bad = Error::new(ErrorKind::Syntax, 10 + long.len() as u64);
+    assert_eq!(skip(&format!("{{\"model\":\"{long}\n\"}}"), bad.offset as usize), Err(bad));
+    let truncated = Error::new(ErrorKind::Truncated, 10 + long.len() as u64);
+    assert_eq!(skip(&format!("{{\"model\":\"{long}"), MAX_MEMBER), Err(truncated));
+    let twice = outcome_for(&keys(), Asking::Keys, r#"{"model":1,"model":2}"#);
+    assert_eq!(twice, Err(Error::new(ErrorKind::DuplicateKey { key: 0 }, 11)));
+}
+
+#[test]
+fn has_nothing_pending_in_a_value_that_is_skipped() {
+    let pending = pending(r#"{"a":1 , "model" : [2] , "b":3}"#, Asking::Keys);
+    for (index, found) in pending.into_iter().enumerate() {
+        let expected = match index {
+            1..3 => Some(1),
+            7..15 => Some(7),
+            23..27 => Some(23),
+            _ => None,
+        };
+        assert_eq!(found, expected, "after byte {index}");
+    }
+}
+
+#[test]
+fn takes_no_notice_of_a_skip_where_no_value_follows() {
+    let mut scanner = Scanner::new(keys());
+    scanner.skip();
+    let mut input = &br#"{"x":1,"model":2}"#[..];
+    assert!(matches!(scanner.scan(&mut input), Ok(Some(Event::Other { .. }))));
+    scanner.skip();
+    assert!(matches!(scanner.scan(&mut input), Ok(Some(Event::Key { .. }))));
+    assert!(matches!(scanner.scan(&mut input), Ok(Some(Event::Member(_)))));
+    scanner.skip();
+    assert!(matches!(scanner.scan(&mut input), Ok(Some(Event::End { .. }))));
+    assert_eq!(scanner.finish(), Ok(()));
+}
+
+/// The watched strings, raw, by a scan for these keys.
+fn nested_for<'a>(keys: &Keys, asking: Asking, body: &'a [u8]) -> Vec<&'a [u8]> {
+    let events = outcome_for(keys, asking, body).unwrap_or_else(|error| panic!("{error}: {}", body.escape_ascii()));
+    let found = events.into_iter().filter_map(|event| match event {
+        Event::Nested { value } => Some(&body[value.start as usize..value.end as usize]),
+        _ => None,
+    });
+    found.collect()
+}
+
+fn nested(body: &str) -> Vec<&str> {
+    nested_for(&keys(), Asking::Values, body.as_bytes()).into_iter().map(|raw| str::from_utf8(raw).unwrap()).collect()
+}
+
+#[test]
+fn reports_the_watched_strings_in_their_order() {
+    assert_eq!(nested(r#"{"messages":[{"role":"developer"}]}"#), [r#""developer""#]);
+    assert_eq!(
+        nested(r#"{"messages":[{"role":"a"},{"role":"b"},{"x":1},{"role":"c"}]}"#),
+        [r#""a""#, r#""b""#, r#""c""#]
+    );
+    assert_eq!(nested(" { \"messages\"\n: [ { \"x\" : [ 1 ] , \"role\"\t: \"\" , \"y\":{} } ] } "), ["\"\""]);
+    // Every occurrence: which one the upstream takes is not known.
+    let twice = r#"{"messages":[{"role":"a","role":"b"}],"x":1,"messages":[{"role":"c"}]}"#;
+    assert_eq!(nested(twice), [r#""a""#, r#""b""#, r#""c""#]);
+    // Objects of the list stand side by side with anything else.
+    assert_eq!(nested(r#"{"messages":[1,"role",null,[{"role":"x"}],[],{},{"role":"a"},[[]],"s"]}"#), [r#""a""#]);
+    let events = outcome(r#"{"messages":[{"role":"a"}],"model":1}"#).unwrap();
+    assert_eq!(events[..2], [Event::Other { comma: None, name: 1..11 }, Event::Nested { value: 21..24 }]);
+    assert_eq!(events.len(), 5);
+}
+
+#[test]
+fn reports_nothing_from_anywhere_else() {
+    for body in [
+        r#"{"role":"a"}"#,
+        r#"{"messages":{"role":"a"}}"#,
+        r#"{"messages":{"messages":[{"role":"a"}]}}"#,
+        r#"{"messages":{"x":{"role":"a"}}}"#,
+        r#"{"messages":"role","role":"a"}"#,
+        r#"{"messages":[],"tools":[{"role":"a"}]}"#,
+        r#"{"messages":1,"tools":[{"role":"a"}],"x":{"y":{"role":"a"}}}"#,
+        r#"{"messages":[{}],"x":{"y":{"role":"a"}}}"#,
+        r#"{"messages":[[{"role":"a"}]]}"#,
+        r#"{"messages":[{"content":[{"role":"a"}]}]}"#,
+        r#"{"messages":[{"content":{"role":"a"}}]}"#,
+        r#"{"messages":[{"content":"role"},{"x":["role",{"role":"a"},"role"]}]}"#,
+        r#"{"message":[{"role":"a"}],"Messages":[{"role":"a"}],"":[{"role":"a"}]}"#,
+        r#"{"x":{"messages":[{"role":"a"}]}}"#,
+        r#"{"x":[{"messages":[{"role":"a"}]}]}"#,
+        r#"{"messages":[{"Role":"a","roles":"b","rol":"c","":"d","role ":"e"}]}"#,
+        r#"{"messages":[{"role":1},{"role":null},{"role":["a"]},{"role":{"role":"a"}},{"role":true}]}"#,
+    ] {
+        assert_eq!(nested(body), [""; 0], "{body}");
+    }
+}
+
+#[test]
+fn finds_the_watched_place_in_any_spelling() {
+    assert_eq!(nested(r#"{"messages":[{"rol\u0065":"a"},{"\u0072\u006F\u006c\u0065":"b"}]}"#), [r#""a""#, r#""b""#]);
+    assert_eq!(nested(r#"{"m\u0065ssages":[{"\u0072ole":"a"}]}"#), [r#""a""#]);
+    assert_eq!(nested(r#"{"messages":[{"r\\u006fle":"a","\"role":"b","rol\u0065\u0065":"c","role\n":"d"}]}"#), [""; 0]);
+    let long =
+        format!(r#"{{"messages":[{{"{}":"a","role{}":"b","role":"c"}}]}}"#, r"\u0072".repeat(30), "x".repeat(90));
+    assert_eq!(nested(&long), [r#""c""#]);
+    let any = nested_for(
+        &keys(),
+        Asking::Values,
+        b"{\"messages\":[{\"rol\xff\":\"a\",\"\\u0072ol\xff\":\"b\",\"role\":\"\xff\"}]}",
+    );
+    assert_eq!(any, [b"\"\xff\""]);
+    let odd = Keys::new(KEYS).unwrap().watching(Watch { list: "", key: "é🦀" });
+    let body = r#"{"":[{"é🦀":"a","\u00e9\ud83e\udd80":"b","":"c","é":"d"}]}"#;
+    assert_eq!(nested_for(&odd, Asking::Values, body.as_bytes()), [b"\"a\"", b"\"b\""]);
+    let empty = Keys::new(KEYS).unwrap().watching(Watch { list: "é", key: "" });
+    let body = r#"{"é":[{"":"a","x":"b"}],"messages":[{"":"c"}]}"#;
+    assert_eq!(nested_for(&empty, Asking::Keys, body.as_bytes()), [b"\"a\""]);
+}
+
+#[test]
+fn reports_no_watched_string_that_is_too_long() {
+    for length in [MAX_NESTED - 3, MAX_NESTED - 2, MAX_NESTED - 1, MAX_NESTED, 3 * MAX_NESTED] {
+        let text = "v".repeat(length);
+        let body = format!(r#"{{"messages":[{{"role":"{text}"}},{{"role":"a"}}]}}"#);
+        let found = nested(&body);
+        assert_eq!(found.len(), if length + 2 <= MAX_NESTED { 2 } else { 1 }, "{length}");
+        assert_eq!(found.last(), Some(&r#""a""#));
+    }
+    let spelled = |text: &str| text.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect::<String>();
+    let body = format!(r#"{{"messages":[{{"role":"{}"}}]}}"#, spelled("0123456789"));
+    assert_eq!(nested(&body).len(), 1);
+}
+
+#[test]
+fn tells_from_where_on_a_watched_string_may_be_reported() {
+    let long = "v".repeat(2 * MAX_NESTED);
+    let body = format!(r#"{{"messages":[{{"role":"abc","x":"y"}},{{"role":"{long}"}}]}}"#);
+    let start = body.find("\"vv").unwrap();
+    for (index, found) in pending(&body, Asking::Values).into_iter().enumerate() {
+        let expected = match index {
+            1..10 => Some(1), // the key of the list, which might be asked for
+            21..25 => Some(21),
+            _ if index >= start && index < start + MAX_NESTED - 1 => Some(start as u64),
+            _ => None,
+        };
+        assert_eq!(found, expected, "after byte {index}: {}", &body[..=index]);
+    }
+}
+
+#[test]
+fn watches_a_list_that_is_asked_for_only_when_its_value_is_skipped() {
+    let keys = Keys::new(["x", "messages"]).unwrap().watching(Watch { list: "messages", key: "role" });
+    let body = br#"{"x":[{"role":"b"}],"messages":[{"role":"a"}],"y":{"z":{"role":"c"}}}"#;
+    assert_eq!(nested_for(&keys, Asking::Values, body), [b""; 0]);
+    assert_eq!(nested_for(&keys, Asking::Keys, body), [b"\"a\""]);
+    let events = outcome_for(&keys, Asking::Values, body).unwrap();
+    assert!(events.iter().any(|event| matches!(event, Event::Member(Member { key: 1, .. }))));
+    let events = outcome_for(&keys, Asking::Keys, body).unwrap();
+    assert_eq!(events[3..5], [Event::Nested { value: 40..43 }, Event::Skipped { end: 45 }]);
+}
+
+#[test]
+fn finds_errors_in_the_watched_place() {
+    for (text, at) in [
+        (r#""role":"#, 7),
+        (r#""role":}"#, 7),
+        (r#""role"}"#, 6),
+        (r#""role","x":1}"#, 6),
+        (r#""role":"a"x"#, 10),
+        (r#""role":"a":1"#, 10),
+        (r#""role":"a"]"#, 10),
+        (r#""role":"a",}"#, 11),
+        (r#""role":"a" "role":"b""#, 11),
+        (r#""role":"\x"}"#, 9),
+        (r#""role":"\ud800"}"#, 14),
+        ("\"role\":\"\n\"}", 8),
+        ("\"role\n\":\"\"}", 5),
+        (r#""r\ole":"a"}"#, 3),
+        (r#""role":01}"#, 8),
+        (r#""role":tru}"#, 10),
+        (r#""role":["a"}"#, 11),
+    ] {
+        let kind = if at == text.len() { ErrorKind::Truncated } else { ErrorKind::Syntax };
+        assert_eq!(error(format!("{{\"messages\":[{{{text}")), (kind, 14 + at as u64), "{text}");
+    }
+    let long = "v".repeat(2 * MAX_NESTED);
+    assert_eq!(error(format!("{{\"messages\":[{{\"role\":\"{long}\n")), (ErrorKind::Syntax, 22 + long.len() as u64));
+    let body = r#"{"messages":[{"role":"a\u00e9","role":null}]}"#;
+    for end in 0..body.len() {
+        assert_eq!(error(&body[..end]), (ErrorKind::Truncated, end as u64));
     }
 }

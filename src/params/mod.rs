@@ -4,6 +4,10 @@
 //! limited to models; then the whole body has to be seen before its first member can be decided about, because `model`
 //! may stand last.
 
+mod decimal;
+
+pub use decimal::Decimal;
+
 use crate::json::{self, Edit, Keys, Members, literal, merge_member, splices};
 
 /// One rule.
@@ -43,9 +47,17 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
     /// Its value.
-    pub value: f64,
+    pub value: Decimal,
     /// Its spelling.
     pub text: String,
+}
+
+impl Bound {
+    /// Reads a JSON number.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self { value: Decimal::parse(text)?, text: text.to_owned() })
+    }
 }
 
 /// A model name, or a prefix of one when written with a star at its end.
@@ -101,7 +113,7 @@ impl Param {
             Op::Rename(_) => {}
             Op::Remove => *value = None,
             Op::Clamp { min, max } => {
-                let Some(number) = value.as_deref().and_then(|raw| raw.parse::<f64>().ok()) else { return };
+                let Some(number) = value.as_deref().and_then(Decimal::parse) else { return };
                 if let Some(max) = max.as_ref().filter(|max| number > max.value) {
                     *value = Some(max.text.clone());
                 } else if let Some(min) = min.as_ref().filter(|min| number < min.value) {
@@ -168,8 +180,8 @@ mod tests {
         Param { key: keys.next().unwrap(), below: keys.collect(), op, models: Vec::new() }
     }
 
-    fn bound(value: f64, text: &str) -> Option<Bound> {
-        Some(Bound { value, text: text.to_owned() })
+    fn bound(text: &str) -> Option<Bound> {
+        Bound::parse(text)
     }
 
     fn value(params: &[Param], key: &str, raw: Option<&str>) -> Option<String> {
@@ -180,7 +192,7 @@ mod tests {
     fn rules_for_one_key_apply_in_order() {
         let rules = [
             param("max_tokens", Op::Default("9000".into())),
-            param("max_tokens", Op::Clamp { min: bound(1.0, "1"), max: bound(4096.0, "4096") }),
+            param("max_tokens", Op::Clamp { min: bound("1"), max: bound("4096") }),
             param("max_tokens", Op::Rename("max_completion_tokens".into())),
         ];
         let absent = apply(&rules, "max_tokens", None, None);
