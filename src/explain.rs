@@ -3,13 +3,14 @@
 use crate::config::{Config, Provider};
 use crate::error::Error;
 use crate::exchange::body::Flow;
-use crate::exchange::body_model;
 use crate::exchange::decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use crate::exchange::head::Head;
-use crate::operation::{ClientPath, Operation};
+use crate::exchange::{body_model, unholdable};
+use crate::operation::{ClientPath, Dialect, Operation};
 use crate::path::{BaseFrom, VersionFrom, Why};
 use core::fmt;
 use serde_json::{Value, json};
+use std::rc::Rc;
 
 /// One line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,36 +48,44 @@ pub struct Request<'a> {
 pub fn explain(config: &Config, request: Request<'_>) -> Explanation {
     let bodiless = matches!(request.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
     let absent = request.body.map_or(bodiless, <[u8]>::is_empty);
-    let first = decide(config, request.client, request.head, if absent { Body::Absent } else { Body::Pending });
-    let mut model = None;
-    let mut invalid = None;
-    if let (Some(provider), Some(body)) = (&first.provider, request.body) {
-        let looked_at = match &first.verdict {
-            Verdict::NeedsBody => true,
-            Verdict::Send(upstream) => matches!(upstream.flow, Flow::Chunks | Flow::Buffer),
-            Verdict::Untouched | Verdict::Refuse(..) => false,
-        };
-        if looked_at {
-            match body_model(provider, first.operation, request.head, body) {
-                Ok(found) => model = found,
-                Err(error) => invalid = Some(error),
-            }
-        }
-    }
-    let body = match (&model, request.body) {
-        _ if absent => Body::Absent,
-        (Some(model), _) => Body::Model(&model.requested),
-        (None, Some(_)) => Body::NoModel,
-        (None, None) => Body::Pending,
-    };
-    let mut decision = if invalid.is_some() { first } else { decide(config, request.client, request.head, body) };
-    if let Some(error) = invalid {
-        let dialect = decision.operation.dialect().unwrap_or(crate::operation::Dialect::OpenAi);
-        decision.verdict = Verdict::Refuse(error, dialect);
+    let pending = if absent { Body::Absent } else { Body::Pending };
+    let mut decision = decide(config, request.client, request.head, pending);
+    if let Some(provider) = decision.provider.clone().filter(|_| !absent) {
+        with_body(config, &request, &provider, &mut decision);
     }
     let reply = decision.verdict.reply().map(|reply| (reply.status, reply.body));
     let steps = steps(config, &request, &decision);
     Explanation { method: request.method.to_owned(), decision, reply, steps }
+}
+
+/// What the body changes about a decision that was made without it, as in [`crate::exchange::Exchange`].
+fn with_body(config: &Config, request: &Request<'_>, provider: &Rc<Provider>, decision: &mut Decision) {
+    let refuse = |error, operation: Operation| Verdict::Refuse(error, operation.dialect().unwrap_or(Dialect::OpenAi));
+    let holds = match &decision.verdict {
+        Verdict::NeedsBody => true,
+        Verdict::Send(upstream) if upstream.flow == Flow::Buffer => true,
+        Verdict::Send(upstream) if upstream.flow == Flow::Chunks => false,
+        Verdict::Send(_) | Verdict::Untouched | Verdict::Refuse(..) => return,
+    };
+    let found = match (unholdable(provider, decision.operation, request.head).filter(|_| holds), request.body) {
+        (Some(error), _) => Err(error),
+        (None, None) => return,
+        (None, Some(body)) => body_model(provider, decision.operation, request.head, body),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            decision.verdict = refuse(error, decision.operation);
+            return;
+        }
+    };
+    if matches!(decision.verdict, Verdict::NeedsBody) {
+        let known = found.as_ref().map_or(Body::NoModel, |model| Body::Model(&model.requested));
+        *decision = decide(config, request.client, request.head, known);
+    }
+    if let Verdict::Send(upstream) = &mut decision.verdict {
+        upstream.model = upstream.model.take().or(found);
+    }
 }
 
 impl Explanation {
@@ -145,11 +154,9 @@ const fn outcome(verdict: &Verdict) -> &'static str {
 /// The headers that are set, with the credential as `***` behind its scheme.
 fn shown_headers(upstream: &Upstream) -> impl Iterator<Item = (String, String)> {
     upstream.edits.set.iter().enumerate().map(|(index, (name, value))| {
-        let shown = if Some(index) == upstream.edits.credential {
-            match value.split_once(' ') {
-                Some((scheme, _)) => format!("{scheme} ***"),
-                None => "***".to_owned(),
-            }
+        let credential = upstream.edits.credential.as_ref().filter(|(at, _)| *at == index);
+        let shown = if let Some((_, shown)) = credential {
+            format!("{}***", value.get(..*shown).unwrap_or_default())
         } else if name == ":path" {
             upstream.shown_path.clone()
         } else {
@@ -292,7 +299,7 @@ fn host(upstream: &Upstream) -> String {
 }
 
 fn credential(provider: &Provider, upstream: &Upstream) -> String {
-    let set = upstream.edits.credential.and_then(|index| shown_headers(upstream).nth(index));
+    let set = upstream.edits.credential.as_ref().and_then(|(index, _)| shown_headers(upstream).nth(*index));
     let put = match set {
         Some((name, value)) => format!("`{name}: {value}`"),
         None if upstream.path != upstream.shown_path => "`***` in the query".to_owned(),

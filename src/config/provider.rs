@@ -132,7 +132,7 @@ impl Provider {
             models: models(settings, problems),
             body,
             original: settings.protocol == Some(ProtocolSetting::Original),
-            secret_parameters: secret_parameters(&surfaces, preset),
+            secret_parameters: secret_parameters(surfaces.iter().chain([&own]), preset),
             surfaces,
             own,
             tokens: settings.api_tokens.clone().unwrap_or_default(),
@@ -168,9 +168,8 @@ impl Provider {
 }
 
 /// The parameters that tokens are put into, and those in which the vendor would also take one.
-fn secret_parameters(surfaces: &[SurfaceHeaders], preset: &Preset) -> Vec<String> {
+fn secret_parameters<'s>(surfaces: impl Iterator<Item = &'s SurfaceHeaders>, preset: &Preset) -> Vec<String> {
     let mut names: Vec<String> = surfaces
-        .iter()
         .filter_map(|surface| match &surface.placement {
             Placement::Query { name } => Some(name.clone()),
             Placement::Header { .. } => None,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::exchange::decide::{Body, Client, Decision, Verdict, decide};
+use crate::exchange::decide::{Body, Client, Decision, Model, Verdict, decide};
 use crate::exchange::head::Head;
 use crate::explain::{Request, explain};
 use problem::Severity;
@@ -505,10 +505,11 @@ fn values_are_coerced_as_in_the_reference() {
     }}));
     assert_eq!(problems(&loaded), Vec::<String>::new());
     let decision = decided(&loaded, client("a.com", "/v1/chat/completions"), &[]);
-    assert_eq!(decision.provider.unwrap().id, "7");
+    let provider = decision.provider.unwrap();
+    assert_eq!(provider.id, "7");
+    assert_eq!(Model::of(&provider, "gpt-4o".to_owned()).upstream, "4");
     let Verdict::Send(upstream) = decision.verdict else { panic!("{:?}", decision.verdict) };
     assert_eq!(upstream.authority.as_deref(), Some("ollama.test:11500"));
-    assert_eq!(upstream.model.unwrap().upstream, "4");
     assert_eq!(upstream.edits.value("authorization"), Some("Bearer 12345"));
     assert!(fate_of(&loaded, client("a.com", "/api/unknown")).starts_with("404 "));
 }
@@ -1102,8 +1103,7 @@ fn protocol_original_keeps_the_path_unless_an_endpoint_is_configured() {
     assert_eq!(upstream(&composed, "/v1/chat/completions"), "open.bigmodel.cn/api/paas/v4/chat/completions");
 
     let decision = decided(&configured(&provider), client("a.com", "/v1/chat/completions"), &[]);
-    let Verdict::Send(sent) = decision.verdict else { panic!("{:?}", decision.verdict) };
-    assert_eq!(sent.model.unwrap().upstream, "gpt-4o");
+    assert_eq!(Model::of(&decision.provider.unwrap(), "gpt-4o".to_owned()).upstream, "gpt-4o");
 }
 
 #[test]

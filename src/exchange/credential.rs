@@ -2,7 +2,8 @@
 
 use super::head::{Edits, Head};
 use crate::config::{Auth, Placement, Provider};
-use crate::path::query;
+use crate::path::{query, segment};
+use std::borrow::Cow;
 
 /// Headers that carry credentials to vendors or gateways. `cookie` is a session at the gateway; no vendor's API takes
 /// one. `x-hi-original-auth` is where Higress's ai-proxy keeps the client's own.
@@ -29,8 +30,8 @@ const CLIENT_HEADERS: &[&str] =
 pub(super) enum Put {
     /// Nothing.
     Nothing,
-    /// The header's name is in the placement; this is its whole value.
-    Header { name: String, value: String },
+    /// A header and its whole value, of which so many bytes may be shown.
+    Header { name: String, value: String, shown: usize },
     /// A query parameter.
     Query { name: String, value: String },
 }
@@ -39,6 +40,8 @@ pub(super) enum Put {
 enum Own<'h> {
     /// A token that fits any placement.
     Token(&'h str),
+    /// A token as it stands in a query, percent-encoding included.
+    Sent(&'h str),
     /// An `authorization` value of another scheme than `Bearer`; it fits only that header.
     Whole(&'h str),
 }
@@ -51,58 +54,83 @@ pub(super) fn choose(provider: &Provider, placement: &Placement, head: &Head, cl
             Some(token) => put(placement, &Own::Token(token.expose())),
             None => Put::Nothing,
         },
-        Auth::Passthrough => own(placement, head, client_query).map_or(Put::Nothing, |own| put(placement, &own)),
+        Auth::Passthrough => {
+            own(provider, placement, head, client_query).map_or(Put::Nothing, |own| put(placement, &own))
+        }
     }
 }
 
 /// Removes every credential of the client from the headers. A client that is to be passed through keeps its cookies.
-pub(super) fn strip(provider: &Provider, head: &Head, edits: &mut Edits) {
+pub(super) fn strip(provider: &Provider, placement: &Placement, head: &Head, edits: &mut Edits) {
     let keeps_cookies = provider.auth == Auth::Passthrough;
-    edits
-        .remove
-        .extend(CREDENTIAL_HEADERS.iter().filter(|name| head.has(name) && !(keeps_cookies && **name == "cookie")));
+    let removed = CREDENTIAL_HEADERS.iter().filter(|name| head.has(name) && !(keeps_cookies && **name == "cookie"));
+    edits.remove.extend(removed.map(|name| Cow::Borrowed(*name)));
+    if let Placement::Header { name, .. } = placement
+        && head.has(name)
+        && !CREDENTIAL_HEADERS.contains(&name.as_str())
+    {
+        edits.remove.push(Cow::Owned(name.clone()));
+    }
 }
 
 fn put(placement: &Placement, own: &Own<'_>) -> Put {
     match (placement, own) {
-        (Placement::Header { name, prefix }, Own::Token(token)) => {
-            // ai-proxy accepts tokens that are written with their scheme.
-            let token = token.strip_prefix(prefix.as_str()).unwrap_or(token);
-            Put::Header { name: name.clone(), value: format!("{prefix}{token}") }
+        (Placement::Header { name, prefix }, Own::Token(token)) => in_header(name, prefix, token),
+        (Placement::Header { name, prefix }, Own::Sent(token)) => {
+            let decoded = segment::decode(token).map(Cow::into_owned).and_then(|token| String::from_utf8(token).ok());
+            match decoded.filter(|token| !token.chars().any(char::is_control)) {
+                Some(token) => in_header(name, prefix, &token),
+                None => Put::Nothing,
+            }
         }
         (Placement::Header { name, .. }, Own::Whole(value)) if name == "authorization" => {
-            Put::Header { name: name.clone(), value: (*value).to_owned() }
+            Put::Header { name: name.clone(), value: (*value).to_owned(), shown: 0 }
         }
         (Placement::Header { .. } | Placement::Query { .. }, Own::Whole(_)) => Put::Nothing,
-        (Placement::Query { name }, Own::Token(token)) => Put::Query { name: name.clone(), value: (*token).to_owned() },
+        (Placement::Query { name }, Own::Token(token)) => {
+            Put::Query { name: name.clone(), value: segment::encoded(token) }
+        }
+        (Placement::Query { name }, Own::Sent(token)) => Put::Query { name: name.clone(), value: (*token).to_owned() },
     }
 }
 
-fn own<'h>(placement: &'h Placement, head: &'h Head, client_query: Option<&'h str>) -> Option<Own<'h>> {
-    let (preferred, parameter) = match placement {
-        Placement::Header { name, .. } => (name.as_str(), "key"),
-        Placement::Query { name } => ("", name.as_str()),
+fn in_header(name: &str, prefix: &str, token: &str) -> Put {
+    // ai-proxy accepts tokens that are written with their scheme.
+    let token = token.strip_prefix(prefix).unwrap_or(token);
+    Put::Header { name: name.to_owned(), value: format!("{prefix}{token}"), shown: prefix.len() }
+}
+
+fn own<'h>(
+    provider: &Provider,
+    placement: &'h Placement,
+    head: &'h Head,
+    client_query: Option<&'h str>,
+) -> Option<Own<'h>> {
+    let in_query = |query: Option<&'h str>, name: &str| {
+        query.and_then(|query| query::value(query, name)).filter(|value| !value.is_empty()).map(Own::Sent)
+    };
+    let preferred = match placement {
+        Placement::Header { name, .. } => name.as_str(),
+        Placement::Query { name } => {
+            // An earlier attempt may have moved it out of a header, into the path that is rewritten by now.
+            let rewritten = || head.text(":path").and_then(|path| path.split_once('?')).map(|(_, query)| query);
+            if let Some(own) = in_query(client_query, name).or_else(|| in_query(rewritten(), name)) {
+                return Some(own);
+            }
+            ""
+        }
     };
     let in_header = |name: &str| {
         head.text(name).map(str::trim).filter(|value| !value.is_empty()).map(|value| (name == "authorization", value))
     };
-    if let Placement::Query { .. } = placement
-        && let Some(value) =
-            client_query.and_then(|query| query::value(query, parameter)).filter(|value| !value.is_empty())
-    {
-        return Some(Own::Token(value));
-    }
-    let found = core::iter::once(preferred).chain(CLIENT_HEADERS.iter().copied()).find_map(in_header);
-    match found {
+    match core::iter::once(preferred).chain(CLIENT_HEADERS.iter().copied()).find_map(in_header) {
         Some((true, value)) => Some(match bearer(value) {
             Some(token) => Own::Token(token),
             None => Own::Whole(value),
         }),
         Some((false, value)) => Some(Own::Token(value)),
-        None => client_query
-            .and_then(|query| query::value(query, parameter))
-            .filter(|value| !value.is_empty())
-            .map(Own::Token),
+        // Only from where it is removed; anything else would be sent twice.
+        None => provider.secret_parameters().iter().find_map(|name| in_query(client_query, name)),
     }
 }
 

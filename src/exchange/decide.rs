@@ -112,7 +112,9 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         Serve::Provider(provider) => {
             decision.provider = Some(Rc::clone(provider));
             // A path that is not UTF-8 has parsed as an empty one.
-            if text.starts_with('/') {
+            if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
+                refuse(Error::InvalidPath(segment::Unsafe::Control.reason()))
+            } else if text.starts_with('/') {
                 send(provider, &path, authority, text, head, body).unwrap_or_else(refuse)
             } else {
                 refuse(Error::InvalidPath("does not begin with `/` or is not UTF-8"))
@@ -149,17 +151,14 @@ fn send(
         .resolve(path, fill)
         .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
     let mut edits = Edits::default();
-    credential::strip(provider, head, &mut edits);
     let mut upstream_path = resolved.path;
     let mut shown_path = query::redacted(&upstream_path).into_owned();
     let surface = provider.surface(resolved.surface);
+    credential::strip(provider, &surface.placement, head, &mut edits);
     let upstream_authority = surface.authority.clone();
     let put = credential::choose(provider, &surface.placement, head, path.query);
     if let Put::Query { name, value } = &put {
-        let mut encoded = String::with_capacity(value.len());
-        // A token that cannot stand in a header was refused when it was configured.
-        let _ = segment::push_encoded(&mut encoded, value);
-        for (out, value) in [(&mut upstream_path, encoded.as_str()), (&mut shown_path, "***")] {
+        for (out, value) in [(&mut upstream_path, value.as_str()), (&mut shown_path, "***")] {
             let separator = if out.contains('?') { '&' } else { '?' };
             out.push(separator);
             out.push_str(name);
@@ -179,15 +178,15 @@ fn send(
     }
     if matches!(flow, Flow::Chunks | Flow::Buffer) && head.has("content-length") {
         // The body may change while its headers are on their way.
-        edits.remove.push("content-length");
+        edits.remove.push("content-length".into());
     }
     for name in [ORIGINAL_PATH, ORIGINAL_HOST] {
         if head.has(name) && edits.value(name).is_none() {
-            edits.remove.push(name);
+            edits.remove.push(name.into());
         }
     }
-    if let Put::Header { name, value } = put {
-        edits.credential = Some(edits.set.len());
+    if let Put::Header { name, value, shown } = put {
+        edits.credential = Some((edits.set.len(), shown));
         edits.set(name, value);
     }
     for (name, value) in &surface.defaults {
@@ -200,7 +199,7 @@ fn send(
         path: upstream_path,
         shown_path,
         why: resolved.why,
-        model,
+        model: model.filter(|_| resolved.holds_model),
         edits,
         flow,
     }))

@@ -1,5 +1,7 @@
 //! Request headers as the host hands them over, and the edits that go back.
 
+use std::borrow::Cow;
+
 /// The headers of one request, pseudo-headers included, in order. Values are bytes: a client may send any.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
@@ -36,11 +38,11 @@ impl Head {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names whose every value is removed. Only names that were there.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Cow<'static, str>>,
     /// Names and their new single value.
     pub set: Vec<(String, String)>,
-    /// Position in `set` of the header that carries the credential.
-    pub credential: Option<usize>,
+    /// Position in `set` of the header that carries the credential, and how many bytes of its value may be shown.
+    pub credential: Option<(usize, usize)>,
 }
 
 impl Edits {

@@ -251,7 +251,7 @@ impl RequestHeaders {
 }
 
 /// Why a body cannot be held, as far as its headers tell.
-fn unholdable(provider: &Provider, operation: Operation, head: &Head) -> Option<Error> {
+pub(crate) fn unholdable(provider: &Provider, operation: Operation, head: &Head) -> Option<Error> {
     let format = Format::of(operation, head);
     if let Format::BadForm(reason) = format {
         return Some(Error::InvalidBody(reason));

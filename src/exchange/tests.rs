@@ -237,7 +237,7 @@ fn a_length_is_kept_only_where_the_body_cannot_change() {
         let Outcome::Sent { edits, .. } = run(&configured(provider.clone()), path, &fields, &[body], false) else {
             panic!("{provider}")
         };
-        assert_eq!(edits.remove.contains(&"content-length"), removed, "{provider} {path}");
+        assert_eq!(edits.remove.contains(&"content-length".into()), removed, "{provider} {path}");
     }
 }
 
@@ -250,7 +250,7 @@ fn held_headers_get_the_exact_length() {
     let Outcome::Sent { edits, body } = run(&configured(provider), CHAT, &fields, &[body], true) else { panic!() };
     assert_eq!(edits.value("content-length"), Some(body.len().to_string().as_str()));
     assert_eq!(edits.value("x-envoy-upstream-rq-first-byte-timeout-ms"), Some("700"));
-    assert!(!edits.remove.contains(&"content-length"));
+    assert!(!edits.remove.contains(&"content-length".into()));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn the_model_of_a_form_is_mapped_beside_its_files() {
                 panic!("{path} {size}")
             };
             assert_eq!(String::from_utf8_lossy(&body), expected, "{path} {size}");
-            assert!(edits.remove.contains(&"content-length"));
+            assert!(edits.remove.iter().any(|name| name == "content-length"));
         }
     }
     for (kind, status) in [("multipart/form-data", 400), ("multipart/form-data; boundary=other", 400)] {

@@ -193,6 +193,8 @@ pub struct Resolved {
     pub path: String,
     /// What decided.
     pub why: Why,
+    /// Whether the model is in the path by a slot, and so the mapped one.
+    pub holds_model: bool,
     /// Index of the preset's surface, for authority, credential and headers; `None` for the vendor's own protocol.
     pub surface: Option<usize>,
 }
@@ -252,12 +254,14 @@ impl Paths {
     #[must_use]
     pub fn needs_body_model(&self, client: &ClientPath<'_>) -> bool {
         client.id("model").is_none()
-            && self.mode == Mode::Compose
             && self.route(client.operation).is_some_and(|route| match &route.plan {
-                Plan::Fill { template, .. } => template.has_model(),
+                // An endpoint wins over a preserved path and over the vendor's own, as in `resolve`.
+                Plan::Fill { template, why, .. } => {
+                    template.has_model()
+                        && (*why == Why::Endpoint || (self.mode == Mode::Compose && !self.is_own(client.path)))
+                }
                 Plan::Refuse(_) | Plan::Own | Plan::Passthrough { .. } => false,
             })
-            && !self.is_own(client.path)
     }
 
     /// Applies the rule.
@@ -271,6 +275,7 @@ impl Paths {
         let mut path = String::with_capacity(client.path.len().saturating_add(self.prepend.len()).saturating_add(64));
         let endpoint = matches!(&route.plan, Plan::Fill { why: Why::Endpoint, .. });
         let own = !endpoint && (own || matches!(route.plan, Plan::Own));
+        let mut holds_model = false;
         let (query, why) = if self.mode == Mode::Preserve && !endpoint {
             segment::check_path(client.path).map_err(Refusal::Unsafe)?;
             path.push_str(self.stripped(client.path));
@@ -285,6 +290,7 @@ impl Paths {
                 Plan::Own => return Err(Refusal::UnknownPath),
                 Plan::Fill { template, query, why, .. } => {
                     template.fill(&mut path, client, fill.model)?;
+                    holds_model = template.has_model();
                     (query, *why)
                 }
                 Plan::Passthrough { base, version, base_from, version_from } => {
@@ -302,7 +308,7 @@ impl Paths {
         }
         query.append(&mut path, client.query, fill.secret_parameters);
         let surface = route.surface.filter(|_| why != Why::Own);
-        Ok(Resolved { path, why, surface })
+        Ok(Resolved { path, why, holds_model, surface })
     }
 
     fn admit(&self, client: &ClientPath<'_>, own: bool) -> Result<(), Refusal> {

@@ -67,6 +67,14 @@ const fn hex(digit: u8) -> Option<u8> {
 /// An empty value, a dot segment and control characters are refused: no encoding makes them safe everywhere.
 pub fn push_encoded(out: &mut String, value: &str) -> Result<(), Unsafe> {
     check_decoded(value.as_bytes())?;
+    out.push_str(&encoded(value));
+    Ok(())
+}
+
+/// `value` with everything but the unreserved characters of RFC 3986 percent-encoded.
+#[must_use]
+pub fn encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
@@ -77,7 +85,7 @@ pub fn push_encoded(out: &mut String, value: &str) -> Result<(), Unsafe> {
             }
         }
     }
-    Ok(())
+    out
 }
 
 /// Appends a segment the client sent, unchanged, after checking that it is safe.
