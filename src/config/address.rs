@@ -246,7 +246,7 @@ const TAKEN_BY_REFERENCE: &[&str] = &[
 fn operation(name: &str, problems: &mut Problems) -> Option<Operation> {
     let operation = Operation::from_name(name);
     if operation.is_none() {
-        let meant = nearest(name, Operation::all().map(Operation::name)).map(str::to_owned);
+        let meant = nearest(name, &mut Operation::all().map(Operation::name)).map(str::to_owned);
         problems.error(Kind::UnknownValue { found: name.to_owned(), meant });
     }
     operation

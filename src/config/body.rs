@@ -6,7 +6,7 @@ use super::problem::{Kind, Problems};
 use super::settings::{
     CustomMode, CustomSettings, IncludeUsageSetting, ParamOp, ParamSettings, ProtocolSetting, ProviderSettings,
 };
-use crate::json::{Keys, literal};
+use crate::json::{Keys, Watch, literal};
 use crate::messages::MessageEdits;
 use crate::params::{Bound, ModelPattern, Op, Param};
 use crate::provider::Preset;
@@ -32,6 +32,8 @@ pub struct BodySettings {
     pub first_byte_timeout_ms: Option<u32>,
     /// The members of a body that generates text.
     pub generation_keys: Keys,
+    /// Those of a chat, with the roles of its messages where one of them has to change.
+    pub chat_keys: Keys,
     /// The members of every other body with a model.
     pub model_keys: Keys,
 }
@@ -71,7 +73,14 @@ impl BodySettings {
             }
         }
         let generation_keys = keys(&names, problems)?;
+        let roles = Watch { list: "messages", key: "role" };
+        let chat_keys = if preset.rejects_developer_role {
+            generation_keys.clone().watching(roles)
+        } else {
+            generation_keys.clone()
+        };
         Some(Self {
+            chat_keys,
             params,
             messages: MessageEdits {
                 cleanup_commands: settings.context_cleanup_commands.clone().unwrap_or_default(),

@@ -156,7 +156,7 @@ fn read_rules<'n>(node: &'n Node, problems: &mut Problems) -> &'n [Node] {
 /// Keys of the envelope's form that nobody reads: a condition or a rule that is not read would let too much match.
 fn envelope(node: &Node, known: &[&'static str], problems: &mut Problems) {
     for (key, _) in node.members().iter().filter(|(key, _)| wire::is_envelope(key) && !known.contains(&key.as_str())) {
-        let meant = problem::nearest(key, known.iter().copied());
+        let meant = problem::nearest(key, &mut known.iter().copied());
         problems.at(key, |problems| problems.error(Kind::UnknownKey { meant }));
     }
 }

@@ -254,14 +254,20 @@ impl Problems {
 }
 
 /// The candidate nearest to `word`, if it is near enough to be meant.
-pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+///
+/// Takes its candidates behind a reference, so that there is one copy of it in the wasm.
+pub fn nearest<'c>(word: &str, candidates: &mut dyn Iterator<Item = &'c str>) -> Option<&'c str> {
     /// Similarity from 0 to 1 below which a suggestion confuses more than it helps.
     const NEAR_ENOUGH: f64 = 0.75;
     let lower = word.to_ascii_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(similarity, _)| *similarity >= NEAR_ENOUGH)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+    let mut best = NEAR_ENOUGH;
+    let mut meant = None;
+    for candidate in candidates {
+        let similarity = strsim::jaro_winkler(&lower, &candidate.to_ascii_lowercase());
+        if similarity >= best {
+            best = similarity;
+            meant = Some(candidate);
+        }
+    }
+    meant
 }

@@ -214,8 +214,8 @@ fn find_preset(settings: &ProviderSettings, problems: &mut Problems) -> Option<&
     };
     let preset = Preset::find(name);
     if preset.is_none() {
-        let names = Preset::all().iter().flat_map(|preset| preset.aliases.iter().copied().chain([preset.name]));
-        let meant = nearest(name, names).map(str::to_owned);
+        let mut names = Preset::all().iter().flat_map(|preset| preset.aliases.iter().copied().chain([preset.name]));
+        let meant = nearest(name, &mut names).map(str::to_owned);
         problems.at("type", |problems| problems.error(Kind::UnknownValue { found: name.to_owned(), meant }));
     }
     preset

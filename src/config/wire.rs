@@ -117,7 +117,7 @@ pub fn is_envelope(key: &str) -> bool {
 
 /// Reports a key that nothing reads, with the nearest one that something does.
 pub fn unknown(key: &str, known: &'static [KeyInfo], problems: &mut Problems) {
-    let meant = nearest(key, known.iter().map(|info| info.key));
+    let meant = nearest(key, &mut known.iter().map(|info| info.key));
     problems.warn(Kind::UnknownKey { meant });
 }
 
@@ -340,7 +340,7 @@ macro_rules! choices {
                     "" => return None,
                     _ => {}
                 }
-                let meant = crate::config::problem::nearest(&text, [$($text),+]);
+                let meant = crate::config::problem::nearest(&text, &mut [$($text),+].into_iter());
                 problems.error(crate::config::problem::Kind::NoChoice { choices: &[$($text),+], meant });
                 None
             }

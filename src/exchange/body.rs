@@ -4,10 +4,10 @@ use super::decide::Model;
 use super::head::Head;
 use crate::config::{Provider, parse};
 use crate::error::Error;
-use crate::json::{self, Appender, Edit, Keys, Members, Output};
+use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};
 use crate::multipart;
 use crate::operation::{ClientPath, Operation};
-use crate::params;
+use crate::params::{self, Op};
 use std::rc::Rc;
 
 /// How a request body goes through.
@@ -57,8 +57,11 @@ fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
             Format::Opaque => false,
             Format::Multipart(_) | Format::BadForm(_) => maps,
             Format::Json => {
-                let asks = asks_usage(provider, operation) || edits_messages(provider, operation);
-                (maps && has_model(operation)) || (is_generation(operation) && (asks || !settings.params.is_empty()))
+                let generates = asks_usage(provider, operation)
+                    || edits_messages(provider, operation)
+                    || changes_roles(provider, operation)
+                    || !settings.params.is_empty();
+                (maps && has_model(operation)) || (generates && is_generation(operation))
             }
         }
 }
@@ -150,6 +153,11 @@ const fn is_generation(operation: Operation) -> bool {
 /// Whether streams of this operation are asked for their usage.
 const fn asks_usage(provider: &Provider, operation: Operation) -> bool {
     provider.body.include_usage && matches!(operation, Operation::ChatCompletions | Operation::Completions)
+}
+
+/// Whether messages of the role `developer` become `system`.
+const fn changes_roles(provider: &Provider, operation: Operation) -> bool {
+    provider.body.system_role && matches!(operation, Operation::ChatCompletions)
 }
 
 /// Whether the list of messages is edited.
@@ -296,7 +304,11 @@ impl Request {
 
     fn keys(&self) -> &Keys {
         let settings = &self.provider.body;
-        if is_generation(self.operation) { &settings.generation_keys } else { &settings.model_keys }
+        match self.operation {
+            Operation::ChatCompletions => &settings.chat_keys,
+            operation if is_generation(operation) => &settings.generation_keys,
+            _ => &settings.model_keys,
+        }
     }
 
     /// Maps the model; gives its new name if it has one.
@@ -324,11 +336,16 @@ impl Request {
     }
 
     fn stream_options(&mut self, raw: &str) -> Edit {
-        self.usage_asked = true;
-        // A body without stream that has the options is the upstream's to judge.
         if !asks_usage(&self.provider, self.operation) || self.stream == Some(false) {
+            self.usage_asked = true;
             return Edit::Keep;
         }
+        if raw == "null" && self.stream.is_none() {
+            // As good as absent: set at the end if this turns out to be a stream, because others may not have options.
+            return Edit::Remove;
+        }
+        // Options without a stream are the upstream's to judge.
+        self.usage_asked = true;
         if raw == "null" {
             return Edit::value(USAGE_OPTIONS.to_owned());
         }
@@ -354,6 +371,35 @@ const USAGE_OPTIONS: &str = r#"{"include_usage":true}"#;
 
 impl Members for Request {
     type Error = Error;
+
+    /// A member that goes, or only changes its name, may have any size.
+    fn key(&mut self, key: usize) -> Wants {
+        let name = self.keys().get(key).unwrap_or_default().to_owned();
+        let provider = Rc::clone(&self.provider);
+        let model = self.first.as_deref();
+        let mut rules = provider.body.params.iter().filter(|param| param.key == name && param.applies(model));
+        let (Some(rule), None) = (rules.next(), rules.next()) else { return Wants::Value };
+        match &rule.op {
+            Op::Remove => {
+                self.decided.push(name);
+                Wants::Remove
+            }
+            Op::Rename(to) => {
+                self.decided.push(name);
+                if self.present.contains(to) {
+                    return Wants::Remove;
+                }
+                self.present.push(to.clone());
+                Wants::Rename(to.clone())
+            }
+            Op::Set(_) | Op::Default(_) | Op::Clamp { .. } => Wants::Value,
+        }
+    }
+
+    fn nested(&mut self, raw: &[u8]) -> Option<&'static str> {
+        let developer = json::decode(raw).is_ok_and(|role| role == "developer");
+        (developer && changes_roles(&self.provider, self.operation)).then_some("\"system\"")
+    }
 
     fn member(&mut self, key: usize, raw: &str) -> Result<Edit, Error> {
         let name = self.keys().get(key).unwrap_or_default().to_owned();

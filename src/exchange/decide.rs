@@ -62,7 +62,7 @@ pub struct Upstream {
     pub shown_path: String,
     /// What decided about the path.
     pub why: Why,
-    /// The model, where path or body names one.
+    /// The model, where the path holds it. That of a body is known when the body has been seen.
     pub model: Option<Model>,
     /// What changes on the headers.
     pub edits: Edits,

@@ -159,6 +159,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the headers wait for the body.
+    #[must_use]
+    pub const fn holds_headers(&self) -> bool {
+        matches!(self.state, State::Whole { held: true, .. })
+    }
+
     /// Takes a chunk of a body that passes. The end may come with data, alone, or by trailers; all are the same here.
     pub fn on_request_chunk(&mut self, chunk: &[u8], end: bool) -> BodyEffect {
         let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
@@ -185,7 +191,11 @@ impl Exchange {
         if !held {
             return BodyEffect::Release { edits: Edits::default(), body: body.changed };
         }
-        let known = body.model.as_ref().map_or(Body::NoModel, |model| Body::Model(&model.requested));
+        let known = match &body.model {
+            Some(model) => Body::Model(&model.requested),
+            None if whole.is_empty() => Body::Absent,
+            None => Body::NoModel,
+        };
         match decide(config, request.client(), &request.head, known).verdict {
             Verdict::Send(Upstream { mut edits, .. }) => {
                 if let Some(changed) = &body.changed

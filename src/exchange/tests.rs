@@ -135,6 +135,9 @@ fn streams_are_asked_for_their_usage_beside_what_the_client_set() {
             r#"{"stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
         ),
         (r#"{"stream":true,"stream_options":null}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        (r#"{"stream_options":null,"stream":true}"#, r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        (r#"{"n":1,"stream_options":null,"stream":false}"#, r#"{"n":1,"stream":false}"#),
+        (r#"{"stream":false,"stream_options":null}"#, r#"{"stream":false,"stream_options":null}"#),
         (r#"{"stream":false,"stream_options":{}}"#, r#"{"stream":false,"stream_options":{}}"#),
         (r#"{"stream":false}"#, r#"{"stream":false}"#),
         ("{}", "{}"),
@@ -353,4 +356,25 @@ fn the_model_of_a_form_reaches_the_path_it_belongs_to() {
     assert_eq!(edits.value(":path"), Some("/openai/deployments/d1/audio/transcriptions?api-version=1"));
     assert_eq!(edits.value("content-length"), Some(body.len().to_string().as_str()));
     assert!(String::from_utf8_lossy(&body).contains("\r\n\r\nd1\r\n"));
+}
+
+#[test]
+fn the_developer_role_becomes_system_where_the_vendor_rejects_it() {
+    let body = r#"{"messages":[{"role":"developer","content":"be {\"role\":\"developer\"}"},{"content":[{"role":"developer"}],"role" : "developer"},{"role":"user"}],"role":"developer","n":1.0}"#;
+    let expected = r#"{"messages":[{"role":"system","content":"be {\"role\":\"developer\"}"},{"content":[{"role":"developer"}],"role" : "system"},{"role":"user"}],"role":"developer","n":1.0}"#;
+    assert_eq!(body_upstream(json!({ "type": "deepseek", "includeUsage": "off" }), CHAT, body), expected);
+    assert_eq!(body_upstream(json!({ "type": "openai", "includeUsage": "off" }), CHAT, body), body);
+    assert_eq!(body_upstream(json!({ "type": "deepseek", "protocol": "original" }), CHAT, body), body);
+}
+
+#[test]
+fn a_member_that_only_goes_or_changes_its_name_may_have_any_size() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "params": [
+        { "op": "remove", "key": "tools" }, { "op": "rename", "key": "functions", "value": "tool_list" } ] });
+    let config = configured(provider);
+    let large = "x".repeat(200_000);
+    let body = format!(r#"{{"a":1,"tools":["{large}"],"functions":["{large}"],"b":2}}"#);
+    let chunks: Vec<&[u8]> = body.as_bytes().chunks(4096).collect();
+    let Outcome::Sent { body: sent, .. } = run(&config, CHAT, &[], &chunks, false) else { panic!() };
+    assert_eq!(String::from_utf8(sent).unwrap(), format!(r#"{{"a":1,"tool_list":["{large}"],"b":2}}"#));
 }

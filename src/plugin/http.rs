@@ -118,7 +118,7 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if self.exchange.wants_body() == WantsBody::Whole {
+        if self.exchange.holds_headers() {
             self.delivered();
         }
         if end_of_stream {

@@ -2,8 +2,9 @@
 //! HTTP/1.1 and clear-text HTTP/2.
 //!
 //! The wire formats follow the vendors' public documentation: chat completions (plain, and as server-sent events with
-//! the usage chunk only where `stream_options.include_usage` asks for it), embeddings, the model list, and Anthropic's
-//! messages and token count. Every other path is echoed as JSON. Text and token counts are constants.
+//! the usage chunk only where `stream_options.include_usage` asks for it), embeddings (as numbers or in base64, which is
+//! what OpenAI's own clients ask for), image edits, the model list, and Anthropic's messages and token count. Every other
+//! path is echoed as JSON. Text, image and token counts are constants.
 //!
 //! Each request is recorded as it arrived ([`Received`]). A test can put its own answers in front ([`Answer`]), and
 //! with [`UpstreamOptions::vendor_paths`] the mock is as strict about paths as the vendors it stands for.
@@ -49,6 +50,12 @@ pub const OUTPUT_TOKENS: u64 = 6;
 
 /// The answer's text, as it is streamed.
 const WORDS: [&str; 6] = ["You", " are", " on", " the", " right", " path."];
+
+/// The image of every answer: a PNG of one transparent pixel, in base64.
+pub const IMAGE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR4nGNgAAIAAAUAAXpeqz8AAAAASUVORK5CYII=";
+
+/// The vector of every embedding: as numbers, and in base64 as little-endian 32-bit floats, which hold them exactly.
+pub const EMBEDDING: (&str, &str) = ("[0.125,-0.5,0.25,0.0625]", "\"AAAAPgAAAL8AAIA+AACAPQ==\"");
 
 /// Path prefixes that vendors serve; anything else is 404 there. A prefix that does not end with `/` is a whole path.
 const VENDOR_PATHS: &[(&str, &[&str])] = &[
@@ -361,6 +368,8 @@ fn answer(request: &Received) -> Answer {
         if stream { chat_stream(model, &body) } else { chat(model) }
     } else if post && path.ends_with("/embeddings") {
         embeddings(model, &body)
+    } else if post && path.ends_with("/images/edits") {
+        image_edit()
     } else if post && path.ends_with("/messages/count_tokens") {
         Answer::json(200, &json!({"input_tokens": INPUT_TOKENS}))
     } else if post && path.ends_with("/messages") {
@@ -432,13 +441,23 @@ fn chat_stream(model: &str, request: &Value) -> Answer {
 
 fn embeddings(model: &str, request: &Value) -> Answer {
     let inputs = request["input"].as_array().map_or(1, Vec::len);
-    let data: Vec<String> = (0..inputs)
-        .map(|index| format!(r#"{{"object":"embedding","index":{index},"embedding":[0.0125,-0.5,0.25,0.0625]}}"#))
-        .collect();
+    let vector = if request["encoding_format"] == "base64" { EMBEDDING.1 } else { EMBEDDING.0 };
+    let data: Vec<String> =
+        (0..inputs).map(|index| format!(r#"{{"object":"embedding","index":{index},"embedding":{vector}}}"#)).collect();
     let template = r#"{"object":"list","data":[$DATA],"model":$MODEL,
 "usage":{"prompt_tokens":$INPUT,"total_tokens":$INPUT}}"#;
     let (data, input) = (data.join(","), INPUT_TOKENS.to_string());
     json_answer(fill(template, &[("$DATA", &data), ("$INPUT", &input), ("$MODEL", &quoted(model))]))
+}
+
+fn image_edit() -> Answer {
+    let template = r#"{"created":$CREATED,"background":"transparent","data":[{"b64_json":"$IMAGE"}],
+"output_format":"png","quality":"high","size":"1024x1024","usage":{"input_tokens":$INPUT,
+"input_tokens_details":{"image_tokens":$INPUT,"text_tokens":0},"output_tokens":$OUTPUT,"total_tokens":$TOTAL}}"#;
+    let numbers = [CREATED, INPUT_TOKENS, OUTPUT_TOKENS, INPUT_TOKENS + OUTPUT_TOKENS].map(|number| number.to_string());
+    let [created, input, output, total] = numbers.each_ref().map(String::as_str);
+    let numbers = [("$CREATED", created), ("$INPUT", input), ("$OUTPUT", output), ("$TOTAL", total)];
+    json_answer(fill(&fill(template, &numbers), &[("$IMAGE", IMAGE)]))
 }
 
 fn models() -> Answer {

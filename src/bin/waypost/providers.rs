@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
 }
 
 fn unknown(name: &str) -> String {
-    let names = Preset::all().iter().flat_map(|preset| preset.aliases.iter().copied().chain([preset.name]));
-    match nearest(name, names) {
+    let mut names = Preset::all().iter().flat_map(|preset| preset.aliases.iter().copied().chain([preset.name]));
+    match nearest(name, &mut names) {
         Some(meant) => format!("unknown provider type `{name}`; did you mean `{meant}`?"),
         None => format!("unknown provider type `{name}`; `waypost providers` lists them"),
     }

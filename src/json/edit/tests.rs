@@ -360,6 +360,23 @@ fn decides_by_the_key_without_a_look_at_the_value() {
 }
 
 #[test]
+fn swallows_a_member_that_is_removed_unseen_as_it_comes() {
+    let mut script = unseen(Wants::Remove);
+    let mut editor = Editor::new(keys());
+    let mut feed = |chunk: &str| editor.feed(chunk.as_bytes(), &mut script).unwrap();
+    let bytes = |text: &str| Output::Bytes(text.as_bytes().to_vec());
+    assert_eq!(feed(r#"{"x":1 ,"#), bytes(r#"{"x":1 "#));
+    assert_eq!(feed(r#""a" "#), bytes(""));
+    assert_eq!(feed(""), Output::Unchanged);
+    assert_eq!(feed(": [\"long te"), bytes(""));
+    assert_eq!(feed("xt\"]"), bytes(""));
+    assert_eq!(feed(r#" ,"b":12"#), bytes(" "));
+    assert_eq!(feed("34"), bytes(""));
+    assert_eq!(feed("\n}"), Output::Unchanged, "the number has ended before");
+    assert_eq!(editor.finish(), Ok(()));
+}
+
+#[test]
 fn finds_errors_in_values_that_are_not_looked_at() {
     for wants in [Wants::Skip, Wants::Remove, Wants::Rename("n".to_owned())] {
         let script = unseen(wants);
