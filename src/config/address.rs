@@ -1,8 +1,8 @@
 //! Where a provider is: from `baseUrl` and Higress's many keys for it to the settings of the path rule.
 
+use super::azure;
 use super::differences;
 use super::problem::{Kind, Problems, nearest};
-use super::provider::key_applies;
 use super::settings::{BasePathHandling, PathModeSetting, ProtocolSetting, ProviderSettings};
 use super::wire::Table;
 use crate::operation::{ClientPath, Operation};
@@ -10,7 +10,7 @@ use crate::path::base_url::{self, BaseUrl, UrlError};
 use crate::path::query::Query;
 use crate::path::template::Template;
 use crate::path::{Mode, PathSettings, segment, version_prefix};
-use crate::provider::{Preset, azure, vertex};
+use crate::provider::{Preset, vertex};
 
 /// What the settings say about the upstream's address.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problem
         ("difyApiUrl", &settings.dify_api_url),
     ];
     let mut base = None;
-    for (key, url) in candidates.into_iter().filter(|(key, _)| key_applies(key, settings, preset)) {
+    for (key, url) in candidates.into_iter().filter(|(key, _)| settings.key_applies(key, preset)) {
         let Some(url) = url.as_ref().filter(|url| !url.trim().is_empty()) else { continue };
         problems.at(key, |problems| {
             if base.is_some() {
@@ -141,7 +141,7 @@ fn host(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -
         ("ollamaServerHost", &ollama),
     ];
     let mut authority = None;
-    for (key, host) in candidates.into_iter().filter(|(key, _)| key_applies(key, settings, preset)) {
+    for (key, host) in candidates.into_iter().filter(|(key, _)| settings.key_applies(key, preset)) {
         let Some(host) = host.as_ref().filter(|host| !host.is_empty()) else { continue };
         problems.at(key, |problems| {
             match base_url::check_authority(host) {

@@ -7,6 +7,7 @@
 //! one provider, `differences` lists where Waypost means something else than Higress's ai-proxy.
 
 mod address;
+mod azure;
 pub mod body;
 pub mod differences;
 pub mod node;

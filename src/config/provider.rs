@@ -1,16 +1,17 @@
 //! One provider, compiled: everything a request needs, looked up instead of computed.
 
 use super::address::Address;
+use super::azure;
 use super::body::BodySettings;
 use super::differences;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{AuthSetting, CredentialSettings, ProtocolSetting, ProviderSettings};
-use super::wire::{KeyInfo, Secret};
+use super::wire::Secret;
 use crate::json::literal;
 use crate::model::{MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
-use crate::provider::{Credential, Preset, Surface, Token, azure, vertex};
+use crate::provider::{Credential, Preset, Surface, Token, vertex};
 use std::cell::Cell;
 
 /// Whose credential goes upstream.
@@ -221,21 +222,10 @@ fn find_preset(settings: &ProviderSettings, problems: &mut Problems) -> Option<&
     preset
 }
 
-/// Whether a key has an effect for the type that is configured, under its own name or under an alias.
-fn applies(info: &KeyInfo, settings: &ProviderSettings, preset: &Preset) -> bool {
-    let configured = settings.provider_type.as_deref().and_then(Preset::find).map_or("", |preset| preset.name);
-    info.used_by.is_empty() || info.used_by.contains(&preset.name) || info.used_by.contains(&configured)
-}
-
-/// The same by the key's name.
-pub(super) fn key_applies(key: &str, settings: &ProviderSettings, preset: &Preset) -> bool {
-    ProviderSettings::KEYS.iter().filter(|info| info.key == key).all(|info| applies(info, settings, preset))
-}
-
 /// Keys of other types, unsupported credentials, and differences that come with the type.
 fn applicability(settings: &ProviderSettings, preset: &'static Preset, problems: &mut Problems) {
     for info in settings.present() {
-        if !applies(info, settings, preset) {
+        if !settings.applies(info, preset) {
             let used_by = info.used_by;
             problems.at(info.key, |problems| problems.warn(Kind::Inapplicable { provider_type: preset.name, used_by }));
         }

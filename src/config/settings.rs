@@ -1,7 +1,8 @@
 //! Every key a configuration can have. This file is what `plugin-config-schema.json` is generated from.
 
 use super::node::Node;
-use super::wire::{Secret, Table, choices, settings};
+use super::wire::{KeyInfo, Secret, Table, choices, settings};
+use crate::provider::Preset;
 
 settings! {
     /// Waypost configuration.
@@ -284,6 +285,19 @@ settings! {
     }
     silent { "openaiExtraCustomUrls", "openaiCustomServiceName", "openaiCustomServicePort", "vllmExtraCustomUrls" }
     deeper {}
+}
+
+impl ProviderSettings {
+    /// Whether a key has an effect for the type that is configured, under its own name or under an alias.
+    pub(super) fn applies(&self, info: &KeyInfo, preset: &Preset) -> bool {
+        let configured = self.provider_type.as_deref().and_then(Preset::find).map_or("", |preset| preset.name);
+        info.used_by.is_empty() || info.used_by.contains(&preset.name) || info.used_by.contains(&configured)
+    }
+
+    /// The same by the key's name.
+    pub(super) fn key_applies(&self, key: &str, preset: &Preset) -> bool {
+        Self::KEYS.iter().filter(|info| info.key == key).all(|info| self.applies(info, preset))
+    }
 }
 
 settings! {

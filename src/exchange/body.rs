@@ -1,7 +1,7 @@
 //! What happens to a request body: members are spliced as they pass, everything else stays as it came.
 
-use super::decide::Model;
 use super::head::Head;
+use super::model::Model;
 use crate::config::{Provider, parse};
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};

@@ -4,6 +4,7 @@
 use super::body::{Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
+use super::model::Model;
 use crate::config::{Config, Provider, Serve};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
@@ -68,17 +69,6 @@ pub struct Upstream {
     pub edits: Edits,
     /// How the body goes through.
     pub flow: Flow,
-}
-
-/// The model of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    /// As the client named it.
-    pub requested: String,
-    /// As it goes upstream.
-    pub upstream: String,
-    /// The key of `modelMapping` that decided.
-    pub mapping: Option<String>,
 }
 
 /// What the decision starts from: the client's own host and path. They differ from the headers where an earlier attempt
@@ -242,26 +232,6 @@ fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<O
         None if body == Body::NoModel => Model::default_of(provider),
         None => None,
     })
-}
-
-impl Model {
-    /// Maps a requested name.
-    #[must_use]
-    pub fn of(provider: &Provider, requested: String) -> Self {
-        if provider.original {
-            return Self { upstream: requested.clone(), requested, mapping: None };
-        }
-        let mapped = provider.models.map(&requested);
-        let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
-        Self { requested, upstream, mapping }
-    }
-
-    /// The model of a request that names none: the target of `*`.
-    #[must_use]
-    pub fn default_of(provider: &Provider) -> Option<Self> {
-        let model = provider.models.default_model().filter(|_| !provider.original)?;
-        Some(Self { requested: String::new(), upstream: model.to_owned(), mapping: Some("*".to_owned()) })
-    }
 }
 
 /// The dialect to answer in: the operation's, else what the headers betray, else OpenAI's.

@@ -11,13 +11,15 @@ pub mod body;
 mod credential;
 pub mod decide;
 pub mod head;
+pub mod model;
 
 use crate::config::{Config, Provider};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
 use body::{Chunk, Flow, Format};
-use decide::{Body, Client, Decision, Model, Upstream, Verdict, decide};
+use decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use head::{Edits, Head};
+use model::Model;
 use std::rc::Rc;
 
 /// The request headers with what the host knows beside them.

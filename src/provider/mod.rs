@@ -4,7 +4,6 @@
 //! prefix and the suffixes that differ from the canonical ones), and how a credential is presented. Settings are laid
 //! over a preset at configure time, never at request time.
 
-pub mod azure;
 mod presets;
 pub mod vertex;
 

@@ -11,12 +11,12 @@
 //!
 //! Facts: <https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle> (2026-11).
 
-use crate::config::problem::{Kind, Problems};
+use super::problem::{Kind, Problems};
 use crate::path::base_url::BaseUrl;
 use crate::path::query::Query;
 
 /// The preset that is adapted.
-pub const NAME: &str = "azure";
+pub(super) const NAME: &str = "azure";
 
 /// Base path of the v1 API.
 const V1: &str = "/openai/v1";
@@ -24,7 +24,7 @@ const V1: &str = "/openai/v1";
 const DEPLOYMENTS: &str = "/openai/deployments/";
 
 /// Reads the mode off the URL: changes its path, and fills the slot `model` where the deployment is fixed.
-pub fn adapt(
+pub(super) fn adapt(
     base: &mut Option<BaseUrl>,
     slots: &mut Vec<(&'static str, String)>,
     api_version: Option<&str>,

@@ -1,0 +1,34 @@
+//! The model of one request: as the client named it, and as it goes upstream.
+
+use crate::config::Provider;
+
+/// The model of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// As the client named it.
+    pub requested: String,
+    /// As it goes upstream.
+    pub upstream: String,
+    /// The key of `modelMapping` that decided.
+    pub mapping: Option<String>,
+}
+
+impl Model {
+    /// Maps a requested name.
+    #[must_use]
+    pub fn of(provider: &Provider, requested: String) -> Self {
+        if provider.original {
+            return Self { upstream: requested.clone(), requested, mapping: None };
+        }
+        let mapped = provider.models.map(&requested);
+        let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
+        Self { requested, upstream, mapping }
+    }
+
+    /// The model of a request that names none: the target of `*`.
+    #[must_use]
+    pub fn default_of(provider: &Provider) -> Option<Self> {
+        let model = provider.models.default_model().filter(|_| !provider.original)?;
+        Some(Self { requested: String::new(), upstream: model.to_owned(), mapping: Some("*".to_owned()) })
+    }
+}
