@@ -1,4 +1,4 @@
-//! Every case of `testdata/paths/*.json`, through a real Envoy: the upstream must see exactly the authority and path
+//! Every case of `testdata/paths/*.json`, and every operation of every preset, through a real Envoy: the upstream must see exactly the authority and path
 //! that the case names, one credential, and none of the client's.
 //!
 //! A file is an array of groups; a group is one provider configuration and requests for it. Each group becomes one
@@ -21,6 +21,9 @@
 )]
 
 mod support;
+
+#[path = "support/presets.rs"]
+mod presets;
 
 use hyper::Request;
 use serde_json::{Map, Value, json};
@@ -45,7 +48,7 @@ struct Group {
     requests: Vec<Value>,
 }
 
-/// The groups of all files, in the order of file names.
+/// The groups of all files, in the order of file names, then the presets.
 fn groups() -> Vec<Group> {
     let directory = root().join("testdata/paths");
     let entries = directory.read_dir().unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -69,6 +72,14 @@ fn groups() -> Vec<Group> {
                 requests: requests.clone(),
             });
         }
+    }
+    for preset in presets::all() {
+        groups.push(Group {
+            title: format!("preset {}", preset.name),
+            domain: format!("case-{}.test", groups.len()),
+            provider: with_token(preset.provider),
+            requests: preset.requests,
+        });
     }
     groups
 }

@@ -154,11 +154,19 @@ fn read_rules<'n>(node: &'n Node, problems: &mut Problems) -> &'n [Node] {
     }
 }
 
-/// Keys of the envelope's form that nobody reads: a condition or a rule that is not read would let too much match.
+/// Keys of the envelope's form that nobody reads. A condition or rules that are misspelt would let too much match; what
+/// looks like neither is some host's own.
 fn envelope(node: &Node, known: &[&'static str], problems: &mut Problems) {
     for (key, _) in node.members().iter().filter(|(key, _)| wire::is_envelope(key) && !known.contains(&key.as_str())) {
         let meant = problem::nearest(key, &mut known.iter().copied());
-        problems.at(key, |problems| problems.error(Kind::UnknownKey { meant }));
+        problems.at(key, |problems| {
+            let dangerous = meant.is_some() || key.starts_with("_match_");
+            if dangerous {
+                problems.error(Kind::UnknownKey { meant })
+            } else {
+                problems.warn(Kind::UnknownKey { meant })
+            }
+        });
     }
 }
 

@@ -161,6 +161,15 @@ impl Exchange {
         }
     }
 
+    /// How many bytes of the body the host may have to keep at once, where it is wanted as a whole.
+    #[must_use]
+    pub fn whole_body_limit(&self) -> Option<u64> {
+        match &self.state {
+            State::Whole { provider, .. } => Some(provider.body.max_held_bytes),
+            State::Idle | State::Streaming { .. } => None,
+        }
+    }
+
     /// Whether the headers wait for the body.
     #[must_use]
     pub const fn holds_headers(&self) -> bool {

@@ -102,7 +102,12 @@ impl HttpContext for Http {
             authority: client.authority.unwrap_or_default().to_vec(),
             path: client.path.unwrap_or_default().to_vec(),
         };
-        match self.exchange.on_request_headers(&self.config, request) {
+        let effect = self.exchange.on_request_headers(&self.config, request);
+        if let Some(limit) = self.exchange.whole_body_limit() {
+            // Higress buffers 32 KiB unless this says more; elsewhere it means nothing.
+            host::set_property("set_decoder_buffer_limit", limit.to_string().as_bytes());
+        }
+        match effect {
             HeadersEffect::Ignore => Action::Continue,
             HeadersEffect::Send(edits) => {
                 keep_route(&saved);
