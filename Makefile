@@ -20,6 +20,8 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # Any Envoy with V8: `make test ENVOY=/usr/bin/envoy`.
 ENVOY ?= $(CURDIR)/target/envoy/$(ENVOY_VERSION)/bin/envoy
 export ENVOY
+# As the rule that installs it names it.
+ENVOY_FILE := $(patsubst $(CURDIR)/%,%,$(ENVOY))
 
 WASM := target/wasm32-wasip1/release/waypost.wasm
 CLI := target/release/waypost
@@ -72,11 +74,11 @@ build: $(WASM) $(CLI) ## Build waypost.wasm and the command line program `waypos
 	@ls -l $(WASM) $(CLI)
 
 .PHONY: demo
-demo: $(WASM) | $(ENVOY) ## Send the requests of the three reports through Envoy and print where they arrive
+demo: $(WASM) | $(ENVOY_FILE) ## Send the requests of the three reports through Envoy and print where they arrive
 	@$(DEMO)
 
 .PHONY: run
-run: $(WASM) | $(ENVOY) ## Leave Envoy and the bundled upstream running and print curl lines
+run: $(WASM) | $(ENVOY_FILE) ## Leave Envoy and the bundled upstream running and print curl lines
 	@$(DEMO) -- --keep
 
 ##@ Check
@@ -103,7 +105,7 @@ test-artifact: $(WASM) ## Imports, ABI markers, names and size of waypost.wasm
 	@$(CARGO) test --quiet --locked --features cli --test artifact
 
 .PHONY: test-e2e
-test-e2e: $(WASM) | $(ENVOY) $(SDK) ## Tests on a real Envoy
+test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) ## Tests on a real Envoy
 	$(call say,end-to-end tests on $(ENVOY))
 	@$(E2E)
 
