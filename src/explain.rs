@@ -97,9 +97,9 @@ impl Explanation {
 
     /// Host and path upstream, where the request is sent. A credential in the path is `***`.
     #[must_use]
-    pub fn upstream(&self) -> Option<(Option<&str>, &str)> {
+    pub fn upstream(&self) -> Option<(Option<&str>, String)> {
         match &self.decision.verdict {
-            Verdict::Send(upstream) => Some((upstream.authority.as_deref(), &upstream.shown_path)),
+            Verdict::Send(upstream) => Some((upstream.authority.as_deref(), upstream.shown_path())),
             Verdict::Untouched | Verdict::NeedsBody | Verdict::Refuse(..) => None,
         }
     }
@@ -123,8 +123,10 @@ impl Explanation {
         });
         let Some(fields) = out.as_object_mut() else { return out };
         if let Verdict::Send(upstream) = verdict {
-            fields
-                .insert("upstream".to_owned(), json!({ "authority": upstream.authority, "path": upstream.shown_path }));
+            fields.insert(
+                "upstream".to_owned(),
+                json!({ "authority": upstream.authority, "path": upstream.shown_path() }),
+            );
             if let Some(model) = &upstream.model {
                 let value =
                     json!({ "requested": model.requested, "upstream": model.upstream, "mapping": model.mapping });
@@ -158,7 +160,7 @@ fn shown_headers(upstream: &Upstream) -> impl Iterator<Item = (String, String)> 
         let shown = if let Some((_, shown)) = credential {
             format!("{}***", value.get(..*shown).unwrap_or_default())
         } else if name == ":path" {
-            upstream.shown_path.clone()
+            upstream.shown_path()
         } else {
             value.clone()
         };
@@ -206,7 +208,7 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
             if let Some(provider) = &decision.provider {
                 step("path", why(provider, decision.operation, upstream.why));
                 if let Some(query) = upstream
-                    .shown_path
+                    .shown_path()
                     .split_once('?')
                     .map(|(_, query)| query)
                     .filter(|query| Some(*query) != path.query)
@@ -302,7 +304,7 @@ fn credential(provider: &Provider, upstream: &Upstream) -> String {
     let set = upstream.edits.credential.as_ref().and_then(|(index, _)| shown_headers(upstream).nth(*index));
     let put = match set {
         Some((name, value)) => format!("`{name}: {value}`"),
-        None if upstream.path != upstream.shown_path => "`***` in the query".to_owned(),
+        None if upstream.credential_at.is_some() => "`***` in the query".to_owned(),
         None => "none".to_owned(),
     };
     let removed = &upstream.edits.remove;
@@ -333,7 +335,7 @@ impl fmt::Display for Explanation {
                     "{} {}{}",
                     self.method,
                     upstream.authority.as_deref().unwrap_or("(client's host)"),
-                    upstream.shown_path
+                    upstream.shown_path()
                 )
             }
             (_, Some((status, body))) => format!("{status} {body}"),

@@ -59,8 +59,8 @@ pub struct Upstream {
     pub authority: Option<String>,
     /// `:path`, a credential in the query included.
     pub path: String,
-    /// `path` with a credential in it shown as `***`.
-    pub shown_path: String,
+    /// Where in `path` the credential begins, if it is put there; it is the last of the query.
+    pub credential_at: Option<usize>,
     /// What decided about the path.
     pub why: Why,
     /// The model, where the path holds it. That of a body is known when the body has been seen.
@@ -142,19 +142,17 @@ fn send(
         .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
     let mut edits = Edits::default();
     let mut upstream_path = resolved.path;
-    let mut shown_path = query::redacted(&upstream_path).into_owned();
+    let mut credential_at = None;
     let surface = provider.surface(resolved.surface);
     credential::strip(provider, &surface.placement, head, &mut edits);
     let upstream_authority = surface.authority.clone();
     let put = credential::choose(provider, &surface.placement, head, path.query);
     if let Put::Query { name, value } = &put {
-        for (out, value) in [(&mut upstream_path, value.as_str()), (&mut shown_path, "***")] {
-            let separator = if out.contains('?') { '&' } else { '?' };
-            out.push(separator);
-            out.push_str(name);
-            out.push('=');
-            out.push_str(value);
-        }
+        upstream_path.push(if upstream_path.contains('?') { '&' } else { '?' });
+        upstream_path.push_str(name);
+        upstream_path.push('=');
+        credential_at = Some(upstream_path.len());
+        upstream_path.push_str(value);
     }
     edits.set(":path", upstream_path.as_str());
     if upstream_path != target {
@@ -187,12 +185,24 @@ fn send(
     Ok(Verdict::Send(Upstream {
         authority: upstream_authority,
         path: upstream_path,
-        shown_path,
+        credential_at,
         why: resolved.why,
         model: model.filter(|_| resolved.holds_model),
         edits,
         flow,
     }))
+}
+
+impl Upstream {
+    /// `path` for people: a credential in it, and what looks like a secret of the operator's or the client's, as `***`.
+    #[must_use]
+    pub fn shown_path(&self) -> String {
+        match self.credential_at.and_then(|at| self.path.get(..at)) {
+            // The name of the parameter may look like a secret's by itself.
+            Some(before) => format!("{}***", query::redacted(before).trim_end_matches("***")),
+            None => query::redacted(&self.path).into_owned(),
+        }
+    }
 }
 
 /// Where the client's own path is kept for what comes after, as in ai-proxy.
