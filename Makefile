@@ -81,6 +81,10 @@ demo: $(WASM) | $(ENVOY_FILE) ## Send the requests of the three reports through 
 run: $(WASM) | $(ENVOY_FILE) ## Leave Envoy and the bundled upstream running and print curl lines
 	@$(DEMO) -- --keep
 
+.PHONY: bench
+bench: $(WASM) | $(ENVOY_FILE) ## Measure the CPU time that a request costs in Envoy, without and with the filter
+	@$(CARGO) run --quiet --locked --release --example bench_body
+
 ##@ Check
 
 .PHONY: test
