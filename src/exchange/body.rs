@@ -32,10 +32,11 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> R
         return Ok(Flow::Hold);
     }
     let operation = path.operation;
-    if !is_edited(provider, operation, head) {
+    let format = Format::of(operation, head);
+    if !is_edited(provider, operation, &format) {
         return Ok(Flow::Pass);
     }
-    if let Format::BadForm(reason) = Format::of(operation, head) {
+    if let Format::BadForm(reason) = format {
         return Err(Error::InvalidBody(reason));
     }
     let settings = &provider.body;
@@ -49,11 +50,11 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> R
 }
 
 /// Whether a body may have to change.
-fn is_edited(provider: &Provider, operation: Operation, head: &Head) -> bool {
+fn is_edited(provider: &Provider, operation: Operation, format: &Format) -> bool {
     let settings = &provider.body;
     let maps = !provider.models.is_identity();
     !provider.original
-        && match Format::of(operation, head) {
+        && match format {
             Format::Opaque => false,
             Format::Multipart(_) | Format::BadForm(_) => maps,
             Format::Json => {
@@ -248,12 +249,13 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         return Ok(Whole::default());
     }
     let mut request = Request::new(provider, operation);
-    if let Format::Multipart(boundary) = Format::of(operation, head) {
-        let mut editor = multipart::Editor::new(&boundary);
+    let format = Format::of(operation, head);
+    if let Format::Multipart(boundary) = &format {
+        let mut editor = multipart::Editor::new(boundary);
         let output = editor.feed(body, &mut request)?;
         editor.finish()?;
         let changed = match output {
-            Output::Bytes(bytes) if is_edited(provider, operation, head) => Some(bytes),
+            Output::Bytes(bytes) if is_edited(provider, operation, &format) => Some(bytes),
             Output::Bytes(_) | Output::Unchanged => None,
         };
         return Ok(Whole { model: request.model, stream: false, changed });
@@ -269,7 +271,7 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         let edited = provider.body.messages.apply(tree).map(|tree| tree.to_json().into_bytes());
         changed = edited.or(changed);
     }
-    let changed = changed.filter(|_| is_edited(provider, operation, head));
+    let changed = changed.filter(|_| is_edited(provider, operation, &format));
     Ok(Whole { model: request.model, stream: request.stream == Some(true), changed })
 }
 
@@ -374,8 +376,11 @@ impl Members for Request {
 
     /// A member that goes, or only changes its name, may have any size.
     fn key(&mut self, key: usize) -> Wants {
-        let name = self.keys().get(key).unwrap_or_default().to_owned();
         let provider = Rc::clone(&self.provider);
+        if provider.body.params.is_empty() {
+            return Wants::Value;
+        }
+        let name = self.keys().get(key).unwrap_or_default().to_owned();
         let model = self.first.as_deref();
         let mut rules = provider.body.params.iter().filter(|param| param.key == name && param.applies(model));
         let (Some(rule), None) = (rules.next(), rules.next()) else { return Wants::Value };
@@ -402,8 +407,9 @@ impl Members for Request {
     }
 
     fn member(&mut self, key: usize, raw: &str) -> Result<Edit, Error> {
-        let name = self.keys().get(key).unwrap_or_default().to_owned();
-        Ok(match name.as_str() {
+        // A clone of the keys is a reference count.
+        let keys = self.keys().clone();
+        Ok(match keys.get(key).unwrap_or_default() {
             "model" => self.model(raw)?,
             "stream" => {
                 self.stream = Some(raw == "true");
