@@ -107,12 +107,12 @@ impl Explanation {
     /// The whole decision as one object.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Decision { rule, provider, operation, verdict } = &self.decision;
+        let Decision { rule, provider, operation, verdict, .. } = &self.decision;
         let provider = provider.as_ref().map(|provider| json!({ "id": provider.id, "type": provider.preset.name }));
         let steps: Vec<_> = self.steps.iter().map(|step| json!({ "step": step.what, "detail": step.detail })).collect();
         let mut out = json!({
             "outcome": outcome(verdict),
-            "rule": rule,
+            "rule": &**rule,
             "provider": provider,
             "operation": operation.name(),
             "upstream": null,
@@ -314,7 +314,7 @@ fn credential(provider: &Provider, upstream: &Upstream) -> String {
 
 fn body(flow: Flow) -> String {
     match flow {
-        Flow::Pass => "passes untouched",
+        Flow::Pass | Flow::Observe => "passes untouched",
         Flow::Chunks => "is edited as it passes; its length is not sent",
         Flow::Buffer => "is edited as a whole, because a rule depends on its model; its length is not sent",
         Flow::Hold => "is held with the headers: one of them depends on it",

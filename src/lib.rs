@@ -34,12 +34,15 @@
     allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test that panics has failed")
 )]
 
+pub mod attributes;
 pub mod config;
 pub mod error;
 pub mod exchange;
 #[cfg(not(target_os = "wasi"))]
 pub mod explain;
+pub mod framing;
 pub mod hold;
+pub mod inflate;
 pub mod json;
 pub mod messages;
 pub mod model;
@@ -47,7 +50,9 @@ pub mod multipart;
 pub mod operation;
 pub mod params;
 pub mod path;
-#[cfg(target_os = "wasi")]
+#[cfg(all(target_os = "wasi", not(feature = "bench")))]
 mod plugin;
 pub mod provider;
 pub mod rules;
+pub mod telemetry;
+pub mod usage;

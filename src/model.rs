@@ -136,6 +136,15 @@ impl ModelMapping {
         Mapped { name, rule }
     }
 
+    /// Whether the name that one was mapped to stands in the configuration, as a key or as a target.
+    #[must_use]
+    pub fn names(&self, mapped: &Mapped<'_>) -> bool {
+        let name = mapped.name.strip_prefix(self.add.as_str()).unwrap_or(&mapped.name);
+        let targets = self.exact.iter().chain(&self.prefixes).map(|(_, target)| target).chain(&self.default);
+        matches!(mapped.rule, Some(Rule::Exact(_)))
+            || targets.into_iter().any(|target| target == name || *target == mapped.name)
+    }
+
     fn lookup<'m>(&'m self, name: &'m str) -> (Cow<'m, str>, Option<Rule<'m>>) {
         // An empty target keeps the name and ends the search.
         let target = |target: &'m str| Cow::Borrowed(if target.is_empty() { name } else { target });

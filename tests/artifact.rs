@@ -1,6 +1,11 @@
 //! Checks on the file that is shipped: what it asks of its host, how it names its ABI, and what it weighs.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that meets something unexpected fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets something unexpected fails"
+)]
 
 mod support;
 
@@ -116,14 +121,31 @@ fn exports_what_a_host_needs_to_start_it() {
     }
 }
 
-/// Without names a trap inside Envoy prints function numbers.
+/// What runs: every section but the custom ones, by number.
+fn code(wasm: &[u8]) -> Vec<(u8, &[u8])> {
+    const CUSTOM: u8 = 0;
+    let sections = Parser::new(0).parse_all(wasm).filter_map(|payload| payload.unwrap().as_section());
+    sections
+        .filter(|(id, _)| *id != CUSTOM)
+        .map(|(id, range)| (id, &wasm[range.start as usize..range.end as usize]))
+        .collect()
+}
+
+fn has_names(wasm: &[u8]) -> bool {
+    Parser::new(0)
+        .parse_all(wasm)
+        .any(|payload| matches!(payload.unwrap(), Payload::CustomSection(section) if section.name() == "name"))
+}
+
+/// Without names a trap inside Envoy prints function numbers. They stand in a second file that can be loaded instead, and
+/// mean something only if it holds the same functions in the same order.
 #[test]
-fn keeps_function_names_for_backtraces() {
-    let wasm = wasm();
-    let named = Parser::new(0)
-        .parse_all(&wasm)
-        .any(|payload| matches!(payload.unwrap(), Payload::CustomSection(section) if section.name() == "name"));
-    assert!(named, "there is no name section; `strip` in Cargo.toml must be \"debuginfo\"");
+fn has_the_same_code_with_function_names_beside_it() {
+    let (wasm, path) = (wasm(), support::wasm_path().with_extension("names.wasm"));
+    let named = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(!has_names(&wasm), "the names are a ninth of what is loaded");
+    assert!(has_names(&named), "there is no name section; `strip` in Cargo.toml must be \"debuginfo\"");
+    assert!(code(&wasm) == code(&named), "{} is of another build", path.display());
 }
 
 #[test]

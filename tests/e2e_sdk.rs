@@ -83,8 +83,9 @@ async fn the_official_client_completes_its_calls_with_a_mapped_model() {
     let vector: Value = serde_json::from_str(EMBEDDING.0).expect("a vector");
     let expected = json!({
         "chat": {"model": "corp/gpt-4o", "text": TEXT, "total_tokens": total},
-        // The application did not ask for usage; Waypost did.
-        "stream": {"text": TEXT, "total_tokens": [total]},
+        // Waypost asked for the usage; the application gets to see it only where it did.
+        "stream": {"text": TEXT, "total_tokens": [], "chunks_without_choices": 0},
+        "stream with usage": {"text": TEXT, "total_tokens": [total], "chunks_without_choices": 1},
         "embeddings": {"model": "corp/embedding", "vectors": [vector, vector]},
         "models": ["mock-model", "mock-model-mini"],
         "edit": {"image": IMAGE, "total_tokens": total},
@@ -96,6 +97,7 @@ async fn the_official_client_completes_its_calls_with_a_mapped_model() {
     assert_eq!(
         paths,
         [
+            "/openai/v1/chat/completions",
             "/openai/v1/chat/completions",
             "/openai/v1/chat/completions",
             "/openai/v1/embeddings",
@@ -114,13 +116,14 @@ async fn the_official_client_completes_its_calls_with_a_mapped_model() {
     let stream = mapped(1, r#""gpt-4o""#, r#""corp/gpt-4o""#);
     let stream = stream.strip_suffix('}').expect("an object");
     assert_eq!(text(&received[1].body), format!(r#"{stream},"stream_options":{{"include_usage":true}}}}"#));
-    assert_eq!(text(&received[2].body), mapped(2, r#""text-embedding-3-small""#, r#""corp/embedding""#));
-    assert_eq!((received[3].body.len(), sent[3].len()), (0, 0));
+    assert_eq!(text(&received[2].body), mapped(2, r#""gpt-4o""#, r#""corp/gpt-4o""#));
+    assert_eq!(text(&received[3].body), mapped(3, r#""text-embedding-3-small""#, r#""corp/embedding""#));
+    assert_eq!((received[4].body.len(), sent[4].len()), (0, 0));
     // A form goes through byte for byte, but for the value of its model; the file in it is no text.
-    assert!(received[4].header("content-type")[0].starts_with(b"multipart/form-data; boundary="));
-    let at = find(&sent[4], b"gpt-image-1").expect("the model");
-    let (before, rest) = sent[4].split_at(at);
+    assert!(received[5].header("content-type")[0].starts_with(b"multipart/form-data; boundary="));
+    let at = find(&sent[5], b"gpt-image-1").expect("the model");
+    let (before, rest) = sent[5].split_at(at);
     let form = [before, b"corp/image", &rest["gpt-image-1".len()..]].concat();
-    assert!(received[4].body == form, "{}\n-- arrived as --\n{}", text(&sent[4]), text(&received[4].body));
+    assert!(received[5].body == form, "{}\n-- arrived as --\n{}", text(&sent[5]), text(&received[5].body));
     assert_eq!(envoy.complaints(), Vec::<String>::new());
 }

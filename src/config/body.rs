@@ -32,7 +32,7 @@ pub struct BodySettings {
     pub first_byte_timeout_ms: Option<u32>,
     /// The members of a body that generates text.
     pub generation_keys: Keys,
-    /// Those of a chat, with the roles of its messages where one of them has to change.
+    /// Those of a chat, with the roles of its messages: some have to change, and the user's are counted.
     pub chat_keys: Keys,
     /// The members of every other body with a model.
     pub model_keys: Keys,
@@ -73,12 +73,7 @@ impl BodySettings {
             }
         }
         let generation_keys = keys(&names, problems)?;
-        let roles = Watch { list: "messages", key: "role" };
-        let chat_keys = if preset.rejects_developer_role {
-            generation_keys.clone().watching(roles)
-        } else {
-            generation_keys.clone()
-        };
+        let chat_keys = generation_keys.clone().watching(Watch { list: "messages", key: "role" });
         Some(Self {
             chat_keys,
             params,

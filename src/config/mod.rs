@@ -17,12 +17,14 @@ mod provider;
 #[cfg(feature = "cli")]
 pub mod schema;
 pub mod settings;
+mod statistics;
 pub mod wire;
 #[cfg(feature = "cli")]
 mod yaml;
 
 pub use parse::{Reason, SyntaxError, parse};
 pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
+pub use statistics::Statistics;
 
 use crate::rules::{Conditions, Facts};
 use core::fmt;
@@ -36,17 +38,21 @@ use wire::Wire;
 #[derive(Clone, Debug)]
 pub struct Config {
     rules: Vec<Rule>,
-    fallback: Serve,
+    fallback: Rule,
     needs_route: bool,
     needs_cluster: bool,
 }
 
-/// One entry of `_rules_`.
+/// One entry of `_rules_`, or what stands beside them and serves every request that none of them matches.
 #[derive(Clone, Debug)]
-struct Rule {
-    name: String,
+pub struct Rule {
+    /// `_rules_[0]` or `global`.
+    pub name: Rc<str>,
     conditions: Conditions,
-    serve: Serve,
+    /// What happens to its requests.
+    pub serve: Serve,
+    /// What is recorded of them.
+    pub statistics: Rc<Statistics>,
 }
 
 /// What happens to the requests of a rule.
@@ -120,13 +126,16 @@ pub fn load_node(node: &Node) -> Loaded {
     // What cannot be read as rules breaks the global configuration, which would serve their requests.
     let rules = read_rules(node, &mut problems);
     let pool = Pool::compile(settings.providers.as_deref().unwrap_or_default(), &mut problems);
-    let fallback = pool.serve(&settings, &mut problems, mark);
+    let statistics = Statistics::compile(settings.statistics.as_ref(), None, &mut problems);
+    let serve = pool.serve(&settings, &mut problems, mark);
+    let fallback =
+        Rule { name: "global".into(), conditions: Conditions::default(), serve, statistics: Rc::clone(&statistics) };
     let rules = rules
         .iter()
         .enumerate()
         .filter_map(|(index, item)| {
             problems.at("_rules_", |problems| {
-                problems.at_index(index, |problems| compile_rule(index, item, &pool, problems))
+                problems.at_index(index, |problems| compile_rule(index, item, &pool, &statistics, problems))
             })
         })
         .collect::<Vec<_>>();
@@ -241,7 +250,13 @@ fn describe<'p>(errors: impl Iterator<Item = &'p Problem>) -> Option<Rc<str>> {
 
 /// A rule starts from the global list of providers: `provider` replaces everything, `providers` the list, and without
 /// an `activeProviderId` of its own nothing is active.
-fn compile_rule(index: usize, node: &Node, global: &Pool, problems: &mut Problems) -> Option<Rule> {
+fn compile_rule(
+    index: usize,
+    node: &Node,
+    global: &Pool,
+    statistics: &Rc<Statistics>,
+    problems: &mut Problems,
+) -> Option<Rule> {
     let mark = problems.mark();
     let mut list = |key: &str| -> Vec<String> {
         node.get(key).and_then(|value| problems.at(key, |problems| Vec::read(value, problems))).unwrap_or_default()
@@ -258,8 +273,13 @@ fn compile_rule(index: usize, node: &Node, global: &Pool, problems: &mut Problem
     }
     let settings = PluginSettings::read(node, problems)?;
     let own = settings.providers.as_ref().map(|providers| Pool::compile(providers, problems));
+    let statistics = match &settings.statistics {
+        Some(own) => Statistics::compile(Some(own), Some(statistics), problems),
+        None => Rc::clone(statistics),
+    };
     let serve = own.as_ref().unwrap_or(global).serve(&settings, problems, mark);
-    (!conditions.is_empty()).then(|| Rule { name: format!("_rules_[{index}]"), conditions, serve })
+    let name = format!("_rules_[{index}]").into();
+    (!conditions.is_empty()).then_some(Rule { name, conditions, serve, statistics })
 }
 
 const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
@@ -277,19 +297,22 @@ impl Config {
         self.needs_cluster
     }
 
+    /// How many series of metrics there may be.
+    #[must_use]
+    pub fn max_series(&self) -> usize {
+        self.fallback.statistics.max_series
+    }
+
     /// Whether there are rules beside the global configuration.
     #[must_use]
     pub const fn has_rules(&self) -> bool {
         !self.rules.is_empty()
     }
 
-    /// The rule that serves a request, by name, and what it does. Without a match the global configuration serves.
+    /// The rule that serves a request. Without a match the global configuration serves.
     #[must_use]
-    pub fn select(&self, facts: Facts<'_>) -> (&str, &Serve) {
-        self.rules
-            .iter()
-            .find(|rule| rule.conditions.hold(facts))
-            .map_or(("global", &self.fallback), |rule| (rule.name.as_str(), &rule.serve))
+    pub fn select(&self, facts: Facts<'_>) -> &Rule {
+        self.rules.iter().find(|rule| rule.conditions.hold(facts)).unwrap_or(&self.fallback)
     }
 }
 

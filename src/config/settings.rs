@@ -18,10 +18,151 @@ settings! {
         /// Active provider
         /// The `id` of the entry of `providers` that is used here. Empty or missing: requests pass untouched.
         active_provider_id: String = "activeProviderId",
+        /// Statistics
+        /// What is recorded of requests. A rule without its own has the global one.
+        statistics: StatisticsSettings = "statistics",
     }
     inert {}
     silent {}
     deeper { ProviderSettings }
+}
+
+settings! {
+    /// Statistics
+    /// The record each request leaves: log fields, metrics, and the attributes of Higress's ai-statistics, whose keys
+    /// are the ones with underscores.
+    pub struct StatisticsSettings {
+        /// Metric style
+        /// The names of the metrics.
+        metric_style: MetricStyleSetting = "metricStyle",
+        /// Most series
+        /// How many series of metrics may come to be; what is beyond is counted in one overflow series each. Only the
+        /// global value counts, because series are the process's. 1000 if unset.
+        max_series: u32 = "maxSeries",
+        /// Model labels
+        /// Names of models that metrics show, beside those of `modelMapping` and of well-known families; `gpt-4*` and
+        /// `*` are allowed. Others are counted as `other`.
+        models: Vec<String> = "models",
+        /// Consumer labels
+        /// Names of consumers that metrics show; `team-*` and `*` are allowed. Others are counted as `other`.
+        consumers: Vec<String> = "consumers",
+        /// Consumer header
+        /// The request header that names the consumer. It must be set by the gateway, not by clients. `x-mse-consumer`
+        /// if unset.
+        consumer_header: String = "consumerHeader",
+        /// Log key
+        /// The filter state that holds the record as JSON, without its prefix `wasm.`; `ai_log` if unset.
+        log_key: String = "logKey",
+        /// No usage (Higress)
+        /// `true`: token usage is not looked for.
+        disable_openai_usage: bool = "disable_openai_usage",
+        /// Attributes (Higress)
+        /// What else is recorded.
+        attributes: Vec<AttributeSettings> = "attributes",
+        /// Default attributes (Higress)
+        /// Records messages, question, answer, reasoning and tool calls, and details of the tokens. Replaces
+        /// `attributes`.
+        use_default_attributes: bool = "use_default_attributes",
+        /// Default response attributes (Higress)
+        /// Records details of the tokens. Replaces `attributes`.
+        use_default_response_attributes: bool = "use_default_response_attributes",
+        /// Longest value (Higress)
+        /// Bytes of a recorded value; what is longer keeps its beginning and its end.
+        value_length_limit: u32 = "value_length_limit",
+        /// Path suffixes (Higress)
+        /// Only requests whose path ends with one of these are recorded; `*` is all. All if unset.
+        enable_path_suffixes: Vec<String> = "enable_path_suffixes",
+        /// Content types (Higress)
+        /// Only responses whose content type contains one of these are looked into; `*` is all. All if unset.
+        enable_content_types: Vec<String> = "enable_content_types",
+        /// Session header (Higress)
+        /// The request header that names the session; some well-known ones are tried after it.
+        session_id_header: String = "session_id_header",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+settings! {
+    /// Attribute (Higress)
+    /// One more thing to record. Built-in keys such as `question` and `answer` need no source.
+    pub struct AttributeSettings {
+        /// Key
+        /// Its name in the log.
+        key: String = "key",
+        /// Source
+        /// Where the value is.
+        value_source: ValueSourceSetting = "value_source",
+        /// Value
+        /// The value itself, the name of a header, or a GJSON path.
+        value: String = "value",
+        /// Rule
+        /// What several values of a stream become.
+        rule: AttributeRuleSetting = "rule",
+        /// Default
+        /// The value where none is found.
+        default_value: String = "default_value",
+        /// To the log
+        /// Whether it goes into the log.
+        apply_to_log: bool = "apply_to_log",
+        /// To the span
+        /// Whether it goes to the tracing span, on hosts that have that.
+        apply_to_span: bool = "apply_to_span",
+        /// Span key
+        /// Its name in the span, where that differs.
+        trace_span_key: String = "trace_span_key",
+        /// Separate field
+        /// Whether it is a filter state of its own instead of a part of the log's JSON.
+        as_separate_log_field: bool = "as_separate_log_field",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+choices! {
+    /// `statistics.metricStyle`
+    pub enum MetricStyleSetting {
+        /// After OpenTelemetry's `gen_ai`; the default.
+        Waypost = "waypost",
+        /// The counters of Higress's ai-statistics, for dashboards that exist.
+        Higress = "higress",
+        /// Both.
+        Both = "both",
+        /// No metrics.
+        None = "none",
+    }
+}
+
+choices! {
+    /// `statistics.attributes[].value_source`
+    pub enum ValueSourceSetting {
+        /// The value itself.
+        Fixed = "fixed_value",
+        /// A request header.
+        RequestHeader = "request_header",
+        /// A path in the request's JSON.
+        RequestBody = "request_body",
+        /// A response header.
+        ResponseHeader = "response_header",
+        /// A path in the JSON of each event of a stream.
+        ResponseStreamingBody = "response_streaming_body",
+        /// A path in the response's JSON.
+        ResponseBody = "response_body",
+    }
+}
+
+choices! {
+    /// `statistics.attributes[].rule`
+    pub enum AttributeRuleSetting {
+        /// The first value.
+        First = "first",
+        /// The last value.
+        Replace = "replace",
+        /// All of them, joined.
+        Append = "append",
+    }
 }
 
 settings! {

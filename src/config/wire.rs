@@ -67,16 +67,19 @@ macro_rules! settings {
 
         impl crate::config::wire::Wire for $name {
             fn read(node: &crate::config::node::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
+                /// The fields, in the order in which they stand in `KEYS`. A search and a jump are a third of the code of
+                /// a comparison for each key.
+                #[allow(non_camel_case_types, reason = "these are names of fields")]
+                #[derive(Clone, Copy)]
+                enum Field { $($field),+ }
+                const FIELDS: &[Field] = &[$(Field::$field),+];
+                const DEEPER: &[&[crate::config::wire::KeyInfo]] = &[$($deeper::KEYS)?];
                 let mut settings = Self::default();
-                crate::config::wire::members(node, problems, |key, value, problems| {
-                    match key {
-                        $($key => settings.$field = crate::config::wire::Wire::read(value, problems),)+
-                        $($inert => problems.warn(crate::config::problem::Kind::Inert { reason: $reason }),)*
-                        other if Self::SILENT.contains(&other) => {}
-                        $(other if $deeper::KEYS.iter().any(|info| info.key == other) => {
-                            problems.error(crate::config::problem::Kind::MisplacedKey);
-                        })?
-                        other => crate::config::wire::unknown(other, Self::KEYS, problems),
+                crate::config::wire::members(node, problems, &mut |key, value, problems| {
+                    let place = crate::config::wire::find(key, Self::KEYS, Self::SILENT, DEEPER, problems);
+                    match place.and_then(|place| FIELDS.get(place)) {
+                        $(Some(Field::$field) => crate::config::wire::set(&mut settings.$field, value, problems),)+
+                        None => {}
                     }
                 })?;
                 Some(settings)
@@ -97,8 +100,35 @@ macro_rules! settings {
 }
 pub(super) use settings;
 
+/// Reads the value of one key. Never inlined: there is one copy for each type of value, and not one for each key.
+#[inline(never)]
+pub fn set<T: Wire>(field: &mut Option<T>, node: &Node, problems: &mut Problems) {
+    *field = T::read(node, problems);
+}
+
+/// Where a key stands in `keys`. What is wrong with it is reported: it has no effect, it belongs elsewhere, nobody knows
+/// it.
+#[inline(never)]
+pub fn find(
+    key: &str,
+    keys: &'static [KeyInfo],
+    silent: &[&str],
+    deeper: &[&[KeyInfo]],
+    problems: &mut Problems,
+) -> Option<usize> {
+    let place = keys.iter().position(|info| info.key == key);
+    match place.and_then(|place| keys.get(place)) {
+        Some(KeyInfo { inert: Some(reason), .. }) => problems.warn(Kind::Inert { reason }),
+        Some(_) => {}
+        None if silent.contains(&key) => {}
+        None if deeper.iter().any(|keys| keys.iter().any(|info| info.key == key)) => problems.error(Kind::MisplacedKey),
+        None => problems.warn(Kind::UnknownKey { meant: nearest(key, &mut keys.iter().map(|info| info.key)) }),
+    }
+    place
+}
+
 /// Walks the members of an object; `None` where `node` is none. Keys of the form `_…_` belong to the envelope.
-pub fn members(node: &Node, problems: &mut Problems, mut each: impl FnMut(&str, &Node, &mut Problems)) -> Option<()> {
+pub fn members(node: &Node, problems: &mut Problems, each: &mut dyn FnMut(&str, &Node, &mut Problems)) -> Option<()> {
     let Node::Map(members) = node else {
         problems.error(Kind::WrongKind { expected: "an object", found: node.kind() });
         return None;
@@ -113,12 +143,6 @@ pub fn members(node: &Node, problems: &mut Problems, mut each: impl FnMut(&str, 
 #[must_use]
 pub fn is_envelope(key: &str) -> bool {
     key.len() > 2 && key.starts_with('_') && key.ends_with('_')
-}
-
-/// Reports a key that nothing reads, with the nearest one that something does.
-pub fn unknown(key: &str, known: &'static [KeyInfo], problems: &mut Problems) {
-    let meant = nearest(key, &mut known.iter().map(|info| info.key));
-    problems.warn(Kind::UnknownKey { meant });
 }
 
 /// A secret. It prints as `***` and is compared by nobody.
@@ -307,7 +331,7 @@ impl<T: Wire + Default> Wire for Table<T> {
             return None;
         }
         let mut table = Vec::new();
-        members(node, problems, |key, value, problems| {
+        members(node, problems, &mut |key, value, problems| {
             let mark = problems.mark();
             match T::read(value, problems) {
                 Some(value) => table.push((key.to_owned(), value)),

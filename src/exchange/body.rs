@@ -15,6 +15,8 @@ use std::rc::Rc;
 pub enum Flow {
     /// As it came, unread.
     Pass,
+    /// As it came, read on the way for the record.
+    Observe,
     /// Chunk by chunk, edited on the way. Headers do not wait, so the length is not known.
     Chunks,
     /// As a whole, because what is decided first may stand last. Headers do not wait.
@@ -34,7 +36,8 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> R
     let operation = path.operation;
     let format = Format::of(operation, head);
     if !is_edited(provider, operation, &format) {
-        return Ok(Flow::Pass);
+        let tells = has_model(operation) && matches!(format, Format::Json | Format::Multipart(_));
+        return Ok(if tells { Flow::Observe } else { Flow::Pass });
     }
     if let Format::BadForm(reason) = format {
         return Err(Error::InvalidBody(reason));
@@ -166,11 +169,27 @@ const fn edits_messages(provider: &Provider, operation: Operation) -> bool {
     !provider.body.messages.is_none() && matches!(operation, Operation::ChatCompletions)
 }
 
-/// Edits one body while it streams past.
+/// What a body says of its request, for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// The model it names, or is given.
+    pub model: Option<Model>,
+    /// Whether it asks for a stream.
+    pub stream: bool,
+    /// Whether the client's stream was asked for its usage on our account.
+    pub usage_added: bool,
+    /// How many messages are the user's.
+    pub rounds: u32,
+}
+
+/// Reads one body while it streams past, and edits it.
 pub(super) struct Stream {
-    editor: AnyEditor,
+    /// None where an observed body turned out to be nothing that can be read.
+    editor: Option<AnyEditor>,
     request: Request,
     empty: bool,
+    /// Whether it leaves as it came, whatever stands in it.
+    observed: bool,
 }
 
 enum AnyEditor {
@@ -204,7 +223,7 @@ pub(super) enum Chunk {
 }
 
 impl Stream {
-    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, head: &Head) -> Self {
+    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, head: &Head, observed: bool) -> Self {
         let request = Request::new(provider, operation);
         let editor = match Format::of(operation, head) {
             Format::Multipart(boundary) => AnyEditor::Multipart(multipart::Editor::new(&boundary)),
@@ -212,21 +231,39 @@ impl Stream {
                 AnyEditor::Json(json::Editor::new(request.keys().clone()))
             }
         };
-        Self { editor, request, empty: true }
+        Self { editor: Some(editor), request, empty: true, observed }
+    }
+
+    /// What the body said so far.
+    pub(super) fn facts(&self) -> Facts {
+        self.request.facts()
     }
 
     /// Takes the next chunk.
     pub(super) fn feed(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {
+        let result = self.edit(chunk, end);
+        if !self.observed {
+            return result;
+        }
+        // What is not edited is the upstream's to judge.
+        if result.is_err() {
+            self.editor = None;
+        }
+        Ok(Chunk::Pass)
+    }
+
+    fn edit(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {
+        let Some(editor) = &mut self.editor else { return Ok(Chunk::Pass) };
         let mut out = Chunk::Pass;
         if !chunk.is_empty() {
             self.empty = false;
-            if let Output::Bytes(bytes) = self.editor.feed(chunk, &mut self.request)? {
+            if let Output::Bytes(bytes) = editor.feed(chunk, &mut self.request)? {
                 out = Chunk::Replace(bytes);
             }
         }
         // A request may have no body at all; that is the upstream's to judge.
         if end && !self.empty {
-            self.editor.finish()?;
+            editor.finish()?;
         }
         Ok(out)
     }
@@ -235,10 +272,8 @@ impl Stream {
 /// A whole body, after its members were looked at.
 #[derive(Debug, Default)]
 pub(super) struct Whole {
-    /// The model it names.
-    pub model: Option<Model>,
-    /// Whether it asks for a stream.
-    pub stream: bool,
+    /// What it says.
+    pub facts: Facts,
     /// The new body; `None` where it stays.
     pub changed: Option<Vec<u8>>,
 }
@@ -258,7 +293,7 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
             Output::Bytes(bytes) if is_edited(provider, operation, &format) => Some(bytes),
             Output::Bytes(_) | Output::Unchanged => None,
         };
-        return Ok(Whole { model: request.model, stream: false, changed });
+        return Ok(Whole { facts: request.facts(), changed });
     }
     if is_generation(operation) && provider.body.needs_model_first() {
         let mut first = Request::new(provider, operation);
@@ -272,7 +307,7 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         changed = edited.or(changed);
     }
     let changed = changed.filter(|_| is_edited(provider, operation, &format));
-    Ok(Whole { model: request.model, stream: request.stream == Some(true), changed })
+    Ok(Whole { facts: request.facts(), changed })
 }
 
 /// Decides about the members of one request body.
@@ -284,6 +319,10 @@ struct Request {
     first: Option<String>,
     stream: Option<bool>,
     usage_asked: bool,
+    /// Whether it is asked for on our account.
+    usage_added: bool,
+    /// How many messages are the user's.
+    rounds: u32,
     /// Keys of parameters that stand in the body now, in the spelling they leave with.
     present: Vec<String>,
     /// Keys of parameters that were decided about.
@@ -299,15 +338,26 @@ impl Request {
             first: None,
             stream: None,
             usage_asked: false,
+            usage_added: false,
+            rounds: 0,
             present: Vec::new(),
             decided: Vec::new(),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            model: self.model.clone(),
+            stream: self.stream == Some(true),
+            usage_added: self.usage_added,
+            rounds: self.rounds,
         }
     }
 
     fn keys(&self) -> &Keys {
         let settings = &self.provider.body;
         match self.operation {
-            Operation::ChatCompletions => &settings.chat_keys,
+            Operation::ChatCompletions | Operation::Messages => &settings.chat_keys,
             operation if is_generation(operation) => &settings.generation_keys,
             _ => &settings.model_keys,
         }
@@ -349,10 +399,14 @@ impl Request {
         // Options without a stream are the upstream's to judge.
         self.usage_asked = true;
         if raw == "null" {
+            self.usage_added = true;
             return Edit::value(USAGE_OPTIONS.to_owned());
         }
         match json::merge_member(raw, "include_usage", "true") {
-            Some(merged) if merged != raw => Edit::value(merged),
+            Some(merged) if merged != raw => {
+                self.usage_added = true;
+                Edit::value(merged)
+            }
             Some(_) | None => Edit::Keep,
         }
     }
@@ -402,8 +456,11 @@ impl Members for Request {
     }
 
     fn nested(&mut self, raw: &[u8]) -> Option<&'static str> {
-        let developer = json::decode(raw).is_ok_and(|role| role == "developer");
-        (developer && changes_roles(&self.provider, self.operation)).then_some("\"system\"")
+        let role = json::decode(raw).ok()?;
+        if role == "user" {
+            self.rounds = self.rounds.saturating_add(1);
+        }
+        (role == "developer" && changes_roles(&self.provider, self.operation)).then_some("\"system\"")
     }
 
     fn member(&mut self, key: usize, raw: &str) -> Result<Edit, Error> {
@@ -444,6 +501,7 @@ impl Members for Request {
         }
         if self.stream == Some(true) && !self.usage_asked && asks_usage(&provider, self.operation) {
             members.push("stream_options", USAGE_OPTIONS);
+            self.usage_added = true;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 use super::body::{Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
+use super::meter;
 use super::model::Model;
-use crate::config::{Config, Provider, Serve};
+use crate::config::{Config, Provider, Serve, Statistics};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::path::query::{self, Query};
@@ -30,7 +31,9 @@ pub enum Body<'b> {
 #[derive(Debug)]
 pub struct Decision {
     /// The rule that serves it: `_rules_[0]` or `global`.
-    pub rule: String,
+    pub rule: Rc<str>,
+    /// What is recorded of it.
+    pub statistics: Rc<Statistics>,
     /// The provider, unless none is configured or the rule is broken.
     pub provider: Option<Rc<Provider>>,
     /// What the client asks for.
@@ -89,14 +92,19 @@ pub struct Client<'a> {
 #[must_use]
 pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) -> Decision {
     let authority = client.authority.and_then(|bytes| core::str::from_utf8(bytes).ok());
-    let (rule, serve) = config.select(Facts { authority, route: client.route, cluster: client.cluster });
+    let rule = config.select(Facts { authority, route: client.route, cluster: client.cluster });
     let target = client.path.unwrap_or_default();
     let text = core::str::from_utf8(target).unwrap_or_default();
     let path = ClientPath::parse(text);
-    let mut decision =
-        Decision { rule: rule.to_owned(), provider: None, operation: path.operation, verdict: Verdict::Untouched };
+    let mut decision = Decision {
+        rule: Rc::clone(&rule.name),
+        statistics: Rc::clone(&rule.statistics),
+        provider: None,
+        operation: path.operation,
+        verdict: Verdict::Untouched,
+    };
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
-    decision.verdict = match serve {
+    decision.verdict = match &rule.serve {
         Serve::Untouched => Verdict::Untouched,
         Serve::Broken(problem) => refuse(Error::Configuration(problem.to_string())),
         Serve::Provider(provider) => {
@@ -111,8 +119,17 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             }
         }
     };
+    if let Verdict::Send(upstream) = &mut decision.verdict
+        && head.has(ACCEPT_ENCODING)
+        && meter::reads_response(&rule.statistics, path.operation, head)
+    {
+        // What is compressed cannot be read; a client that takes compressed bodies takes plain ones.
+        upstream.edits.set(ACCEPT_ENCODING, "identity");
+    }
     decision
 }
+
+const ACCEPT_ENCODING: &str = "accept-encoding";
 
 fn send(
     provider: &Provider,
@@ -194,14 +211,20 @@ fn send(
 }
 
 impl Upstream {
-    /// `path` for people: a credential in it, and what looks like a secret of the operator's or the client's, as `***`.
+    /// `path` for people.
     #[must_use]
     pub fn shown_path(&self) -> String {
-        match self.credential_at.and_then(|at| self.path.get(..at)) {
-            // The name of the parameter may look like a secret's by itself.
-            Some(before) => format!("{}***", query::redacted(before).trim_end_matches("***")),
-            None => query::redacted(&self.path).into_owned(),
-        }
+        shown_path(&self.path, self.credential_at)
+    }
+}
+
+/// A path for people: the credential that begins at an offset of it, and what looks like a secret of the operator's or
+/// the client's, as `***`.
+pub(super) fn shown_path(path: &str, credential_at: Option<usize>) -> String {
+    match credential_at.and_then(|at| path.get(..at)) {
+        // The name of the parameter may look like a secret's by itself.
+        Some(before) => format!("{}***", query::redacted(before).trim_end_matches("***")),
+        None => query::redacted(path).into_owned(),
     }
 }
 

@@ -11,15 +11,20 @@ pub mod body;
 mod credential;
 pub mod decide;
 pub mod head;
+mod meter;
 pub mod model;
+mod response;
 
-use crate::config::{Config, Provider};
+use crate::config::{Config, Provider, Statistics};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
+use crate::telemetry::{Party, Record};
 use body::{Chunk, Flow, Format};
 use decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use head::{Edits, Head};
+use meter::Meter;
 use model::Model;
+pub use response::Clock;
 use std::rc::Rc;
 
 /// The request headers with what the host knows beside them.
@@ -98,10 +103,54 @@ pub enum BodyEffect {
     Reply(Reply),
 }
 
-/// One request.
+/// What the host does with the headers of a response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponseEffect {
+    /// Whether `content-length` is removed, because the body may get shorter.
+    pub remove_length: bool,
+}
+
+/// How an exchange ended, as the host tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// The time, as of [`Clock`].
+    pub now: u64,
+    /// The status of the response, if there was one. Needed only where its headers were not seen.
+    pub status: Option<u16>,
+    /// Envoy's response code details: `via_upstream`, `downstream_remote_disconnect`. Needed only where
+    /// [`Exchange::needs_details`].
+    pub details: String,
+}
+
+impl Ended {
+    /// Who broke off a response that has no end.
+    fn aborted_by(&self) -> Party {
+        let upstream = self.by_upstream() || self.details.contains("timeout");
+        if upstream { Party::Upstream } else { Party::Client }
+    }
+
+    /// Whether an error is the upstream's: its own answer, or that it gave none.
+    fn by_upstream(&self) -> bool {
+        self.details.contains("upstream") || self.details.contains("response_timeout")
+    }
+}
+
+/// What is left of an exchange.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The record.
+    pub record: Record,
+    /// More to write, each under a key of its own.
+    pub properties: Vec<(String, String)>,
+    /// How the record is written.
+    pub statistics: Rc<Statistics>,
+}
+
+/// One request and its response.
 #[derive(Default)]
 pub struct Exchange {
     state: State,
+    meter: Option<Box<Meter>>,
 }
 
 #[derive(Default)]
@@ -111,44 +160,66 @@ enum State {
     Idle,
     /// The body is wanted as a whole; the headers wait for it if `held`.
     Whole { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect, held: bool },
-    /// The body is edited as it passes.
+    /// The body is read, and edited, as it passes.
     Streaming { body: Box<body::Stream>, dialect: Dialect },
+    /// The body is copied as it passes, for nothing but the record.
+    Copying,
 }
 
 impl Exchange {
     /// Takes the request headers.
     pub fn on_request_headers(&mut self, config: &Config, request: RequestHeaders) -> HeadersEffect {
         let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
-        let Decision { provider, operation, verdict, .. } = decide(config, request.client(), &request.head, pending);
+        let decision = decide(config, request.client(), &request.head, pending);
+        self.meter = Meter::begin(&decision, &request);
+        let Decision { provider, operation, verdict, .. } = decision;
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
-            (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(error.reply(dialect)),
+            (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(self.refuse(&error, dialect)),
             (Verdict::NeedsBody, Some(provider)) => {
                 if let Some(error) = unholdable(&provider, operation, &request.head) {
-                    return HeadersEffect::Reply(error.reply(dialect));
+                    return HeadersEffect::Reply(self.refuse(&error, dialect));
                 }
                 let timeout_ms = provider.body.hold_timeout_ms;
                 self.state = State::Whole { request: Box::new(request), provider, dialect, held: true };
                 HeadersEffect::Hold { timeout_ms, deaf: Error::HoldNotHonoured.reply(dialect) }
             }
-            (Verdict::Send(Upstream { edits, flow, .. }), Some(provider)) => {
+            (Verdict::Send(Upstream { edits, flow, path, credential_at, model, .. }), Some(provider)) => {
+                if let Some(meter) = &mut self.meter {
+                    meter.sent(path, credential_at, model);
+                }
                 match flow {
                     Flow::Chunks => {
-                        let body = Box::new(body::Stream::new(&provider, operation, &request.head));
+                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, false));
+                        self.state = State::Streaming { body, dialect };
+                    }
+                    Flow::Observe if self.meter.is_some() => {
+                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, true));
                         self.state = State::Streaming { body, dialect };
                     }
                     Flow::Buffer => {
                         if let Some(error) = unholdable(&provider, operation, &request.head) {
-                            return HeadersEffect::Reply(error.reply(dialect));
+                            return HeadersEffect::Reply(self.refuse(&error, dialect));
                         }
                         self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
                     }
-                    Flow::Pass | Flow::Hold => {}
+                    Flow::Pass | Flow::Observe | Flow::Hold => {
+                        if self.meter.as_ref().is_some_and(|meter| meter.copies_request()) {
+                            self.state = State::Copying;
+                        }
+                    }
                 }
                 HeadersEffect::Send(edits)
             }
             (Verdict::Untouched, _) | (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
         }
+    }
+
+    fn refuse(&mut self, error: &Error, dialect: Dialect) -> Reply {
+        if let Some(meter) = &mut self.meter {
+            meter.refused(error);
+        }
+        error.reply(dialect)
     }
 
     /// Whether the request body has to be given at all, and whether as a whole.
@@ -157,7 +228,7 @@ impl Exchange {
         match &self.state {
             State::Idle => WantsBody::No,
             State::Whole { .. } => WantsBody::Whole,
-            State::Streaming { .. } => WantsBody::Chunks,
+            State::Streaming { .. } | State::Copying => WantsBody::Chunks,
         }
     }
 
@@ -166,7 +237,7 @@ impl Exchange {
     pub fn whole_body_limit(&self) -> Option<u64> {
         match &self.state {
             State::Whole { provider, .. } => Some(provider.body.max_held_bytes),
-            State::Idle | State::Streaming { .. } => None,
+            State::Idle | State::Streaming { .. } | State::Copying => None,
         }
     }
 
@@ -178,15 +249,21 @@ impl Exchange {
 
     /// Takes a chunk of a body that passes. The end may come with data, alone, or by trailers; all are the same here.
     pub fn on_request_chunk(&mut self, chunk: &[u8], end: bool) -> BodyEffect {
+        if let Some(meter) = &mut self.meter {
+            meter.request_chunk(chunk, end);
+        }
         let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
         let (result, dialect) = (body.feed(chunk, end), *dialect);
         if end || result.is_err() {
+            if let Some(meter) = &mut self.meter {
+                meter.facts = body.facts();
+            }
             self.state = State::Idle;
         }
         match result {
             Ok(Chunk::Pass) => BodyEffect::Pass,
             Ok(Chunk::Replace(bytes)) => BodyEffect::Replace(bytes),
-            Err(error) => BodyEffect::Reply(error.reply(dialect)),
+            Err(error) => BodyEffect::Reply(self.refuse(&error, dialect)),
         }
     }
 
@@ -195,33 +272,103 @@ impl Exchange {
         let State::Whole { request, provider, dialect, held } = core::mem::take(&mut self.state) else {
             return BodyEffect::Pass;
         };
+        if let Some(meter) = &mut self.meter {
+            meter.request_chunk(whole, true);
+        }
         let body = match body::whole(&provider, request.operation(), &request.head, whole) {
             Ok(body) => body,
-            Err(error) => return BodyEffect::Reply(error.reply(dialect)),
+            Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
         };
+        if let Some(meter) = &mut self.meter {
+            meter.facts = body.facts.clone();
+        }
         if !held {
             return BodyEffect::Release { edits: Edits::default(), body: body.changed };
         }
-        let known = match &body.model {
+        let known = match &body.facts.model {
             Some(model) => Body::Model(&model.requested),
             None if whole.is_empty() => Body::Absent,
             None => Body::NoModel,
         };
         match decide(config, request.client(), &request.head, known).verdict {
-            Verdict::Send(Upstream { mut edits, .. }) => {
+            Verdict::Send(Upstream { mut edits, path, credential_at, model, .. }) => {
+                if let Some(meter) = &mut self.meter {
+                    meter.sent(path, credential_at, model);
+                }
                 if let Some(changed) = &body.changed
                     && request.head.has("content-length")
                 {
                     edits.set("content-length", changed.len().to_string());
                 }
-                if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.stream) {
+                if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.facts.stream) {
                     edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
                 }
                 BodyEffect::Release { edits, body: body.changed }
             }
-            Verdict::Refuse(error, dialect) => BodyEffect::Reply(error.reply(dialect)),
+            Verdict::Refuse(error, dialect) => BodyEffect::Reply(self.refuse(&error, dialect)),
             Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,
         }
+    }
+
+    /// Whether a record is kept, so that the response is worth a look.
+    #[must_use]
+    pub const fn is_metered(&self) -> bool {
+        self.meter.is_some()
+    }
+
+    /// Takes the headers of the response; `end` says that nothing follows.
+    pub fn on_response_headers(&mut self, head: &Head, end: bool, clock: Clock<'_>) -> ResponseEffect {
+        let held = self.holds_headers();
+        let Some(meter) = &mut self.meter else { return ResponseEffect::default() };
+        if let State::Streaming { body, .. } = &self.state {
+            // The upstream does not wait for all of the request.
+            meter.facts = body.facts();
+        }
+        let status = head.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        meter.response_headers(status, head, held);
+        if end {
+            meter.response_chunk(&[], true, clock);
+        }
+        let may_shrink = meter.response().is_some_and(response::Response::may_shrink);
+        ResponseEffect { remove_length: may_shrink && head.has("content-length") }
+    }
+
+    /// Whether the bytes of the response are wanted; else only that they came, and their end.
+    #[must_use]
+    pub fn wants_response(&self) -> bool {
+        self.meter.as_ref().and_then(|meter| meter.response()).is_some_and(response::Response::is_read)
+    }
+
+    /// Takes a chunk of the response; gives what leaves in its place, if that differs. The end may come with data, alone,
+    /// or by trailers.
+    pub fn on_response_chunk(&mut self, chunk: &[u8], end: bool, clock: Clock<'_>) -> Option<&[u8]> {
+        self.meter.as_mut()?.response_chunk(chunk, end, clock)
+    }
+
+    /// Takes note of a chunk whose bytes are not wanted.
+    pub fn on_unread_response(&mut self, end: bool, clock: Clock<'_>) {
+        if let Some(meter) = &mut self.meter {
+            meter.unread_byte(clock);
+            if end {
+                meter.response_chunk(&[], true, clock);
+            }
+        }
+    }
+
+    /// Whether [`Ended::details`] are needed to tell whose error it was.
+    #[must_use]
+    pub fn needs_details(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.needs_details())
+    }
+
+    /// The record, once; none where none is kept.
+    pub fn finish(&mut self, ended: &Ended) -> Option<Outcome> {
+        let mut meter = self.meter.take()?;
+        if let State::Streaming { body, .. } = &self.state {
+            meter.facts = body.facts();
+        }
+        self.state = State::Idle;
+        Some(meter.finish(ended))
     }
 }
 
@@ -238,7 +385,7 @@ pub fn body_model(
     head: &Head,
     body: &[u8],
 ) -> Result<Option<Model>, Error> {
-    body::whole(provider, operation, head, body).map(|whole| whole.model)
+    body::whole(provider, operation, head, body).map(|whole| whole.facts.model)
 }
 
 /// How the request body is wanted.

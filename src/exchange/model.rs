@@ -11,6 +11,8 @@ pub struct Model {
     pub upstream: String,
     /// The key of `modelMapping` that decided.
     pub mapping: Option<String>,
+    /// Whether the upstream's name stands in the configuration, so that clients cannot have invented it.
+    pub configured: bool,
 }
 
 impl Model {
@@ -18,17 +20,19 @@ impl Model {
     #[must_use]
     pub fn of(provider: &Provider, requested: String) -> Self {
         if provider.original {
-            return Self { upstream: requested.clone(), requested, mapping: None };
+            return Self { upstream: requested.clone(), requested, mapping: None, configured: false };
         }
         let mapped = provider.models.map(&requested);
+        let configured = provider.models.names(&mapped);
         let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
-        Self { requested, upstream, mapping }
+        Self { requested, upstream, mapping, configured }
     }
 
     /// The model of a request that names none: the target of `*`.
     #[must_use]
     pub fn default_of(provider: &Provider) -> Option<Self> {
         let model = provider.models.default_model().filter(|_| !provider.original)?;
-        Some(Self { requested: String::new(), upstream: model.to_owned(), mapping: Some("*".to_owned()) })
+        let mapping = Some("*".to_owned());
+        Some(Self { requested: String::new(), upstream: model.to_owned(), mapping, configured: true })
     }
 }

@@ -4,6 +4,7 @@
 //!   the short strings in one place further in ([`Watch`]).
 //! - [`Editor`] drives it over a streamed body: a [`Members`] decides member by member, and whatever it does not touch
 //!   leaves as it came, byte for byte, usually without a copy. [`edit`] and [`splices`] do the same to a held body.
+//! - [`Walker`] observes: it finds the values at any known places ([`Paths`]) without validating.
 //! - [`merge_member`] sets one member of a small object; [`decode`] and [`literal`] read and write strings.
 //!
 //! # Which documents pass
@@ -39,6 +40,7 @@ mod keys;
 mod merge;
 mod scan;
 mod string;
+mod walk;
 
 pub use edit::{Appender, Edit, Editor, Members, Output, Splice, Wants, apply, edit, splices};
 pub use error::{Error, ErrorKind};
@@ -46,3 +48,4 @@ pub use keys::{Keys, KeysError, MAX_KEYS, Watch};
 pub use merge::merge_member;
 pub use scan::{Event, MAX_DEPTH, MAX_KEY, MAX_MEMBER, MAX_NESTED, Member, Scanner};
 pub use string::{DecodeError, decode, literal, write_literal};
+pub use walk::{Found, MAX_NAME, MAX_NUMBER, MAX_TEXT, MAX_TRACKED, Paths, Value, Visit, Walker};

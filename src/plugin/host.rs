@@ -1,9 +1,13 @@
 //! Every call to the host. Values are bytes; what a host does not have is `None`, what it refuses is logged.
 
+use crate::telemetry::Kind;
 use log::warn;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType};
+use proxy_wasm::types::{BufferType, MapType, MetricType};
 use std::time::{Duration, SystemTime};
+
+/// More than any buffer holds, and still a positive length for hosts that count in 32 bits with a sign.
+const EVERYTHING: usize = usize::MAX >> 1;
 
 /// Reads all request headers in one call.
 pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
@@ -31,10 +35,32 @@ pub(super) fn request_body(size: usize) -> Vec<u8> {
 
 /// Replaces everything the host has of the request body now.
 pub(super) fn replace_request_body(body: &[u8]) {
-    /// More than any buffer holds, and still a positive length for hosts that count in 32 bits with a sign.
-    const EVERYTHING: usize = usize::MAX >> 1;
     if let Err(status) = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, EVERYTHING, body) {
         warn!("replacing the request body: {status:?}");
+    }
+}
+
+/// Reads all response headers in one call.
+pub(super) fn response_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+}
+
+/// Removes every value of a response header.
+pub(super) fn remove_response_header(name: &str) {
+    if let Err(status) = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name) {
+        warn!("removing the response header {name}: {status:?}");
+    }
+}
+
+/// Reads the chunk of the response body that passes now.
+pub(super) fn response_body(size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Replaces the chunk of the response body that passes now.
+pub(super) fn replace_response_body(body: &[u8]) {
+    if let Err(status) = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, EVERYTHING, body) {
+        warn!("replacing the response body: {status:?}");
     }
 }
 
@@ -49,6 +75,11 @@ pub(super) fn reply(status: u16, body: &str) {
 /// A property of the host, as text.
 pub(super) fn property(path: &[&str]) -> Option<String> {
     property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+}
+
+/// A property of the host that is a number.
+pub(super) fn number(path: &[&str]) -> Option<u64> {
+    property_bytes(path).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes)
 }
 
 /// A property of the host.
@@ -91,4 +122,39 @@ pub(super) fn adopt_log_level() {
     if let Ok(level) = hostcalls::get_log_level() {
         proxy_wasm::set_log_level(level);
     }
+}
+
+/// Defines a metric, or finds the one of that name.
+pub(super) fn define_metric(kind: Kind, name: &str) -> Option<u32> {
+    let kind = match kind {
+        Kind::Counter => MetricType::Counter,
+        Kind::Histogram => MetricType::Histogram,
+    };
+    let id = hostcalls::define_metric(kind, name);
+    if let Err(status) = &id {
+        warn!("defining the metric {name}: {status:?}");
+    }
+    id.ok()
+}
+
+/// Adds to a counter, at least 1, or records in a histogram.
+pub(super) fn count(kind: Kind, id: u32, value: u64) {
+    let result = match kind {
+        Kind::Counter => hostcalls::increment_metric(id, i64::try_from(value).unwrap_or(i64::MAX)),
+        Kind::Histogram => hostcalls::record_metric(id, value),
+    };
+    if let Err(status) = result {
+        warn!("counting: {status:?}");
+    }
+}
+
+/// What all VMs of the process share under a key, with the version to write it back with.
+pub(super) fn shared(key: &str) -> (Vec<u8>, Option<u32>) {
+    let (bytes, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+    (bytes.unwrap_or_default(), version)
+}
+
+/// Writes what all VMs share, unless another VM was faster.
+pub(super) fn share(key: &str, bytes: &[u8], version: Option<u32>) -> bool {
+    hostcalls::set_shared_data(key, Some(bytes), version).is_ok()
 }

@@ -1,17 +1,18 @@
 //! The HTTP context: one per request.
 
-use super::host;
+use super::{host, report};
 use crate::config::Config;
 use crate::error::Reply;
 use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::{Edits, Head};
-use crate::exchange::{BodyEffect, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
+use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
 use crate::hold::{Advice, Holds};
+use crate::telemetry::Series;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where the client's own host and path are kept for later attempts of the same request. Filter state: nothing that a
 /// client sends can write it.
@@ -22,12 +23,45 @@ pub(super) struct Http {
     id: u32,
     config: Rc<Config>,
     holds: Rc<RefCell<Holds>>,
+    series: Rc<RefCell<Series>>,
     exchange: Exchange,
+    /// When the request headers came: the context is made for them.
+    started: Instant,
 }
 
 impl Http {
-    pub(super) fn new(id: u32, config: Rc<Config>, holds: Rc<RefCell<Holds>>) -> Self {
-        Self { id, config, holds, exchange: Exchange::default() }
+    pub(super) fn new(id: u32, config: Rc<Config>, holds: Rc<RefCell<Holds>>, series: Rc<RefCell<Series>>) -> Self {
+        Self { id, config, holds, series, exchange: Exchange::default(), started: Instant::now() }
+    }
+
+    /// Takes note of a part of the response, and of its end.
+    fn response_part(&mut self, size: usize, end: bool) {
+        let Self { exchange, started, .. } = self;
+        let clock = || nanoseconds(*started);
+        if !exchange.wants_response() {
+            return exchange.on_unread_response(end, &clock);
+        }
+        let chunk = if size == 0 { Vec::new() } else { host::response_body(size) };
+        if let Some(bytes) = exchange.on_response_chunk(&chunk, end, &clock) {
+            host::replace_response_body(bytes);
+        }
+    }
+
+    /// Writes the record, once, however the exchange ended.
+    fn report(&mut self) {
+        if !self.exchange.is_metered() {
+            return;
+        }
+        let mut ended = Ended { now: nanoseconds(self.started), ..Ended::default() };
+        if self.exchange.needs_details() {
+            ended.details = host::property(&["response", "code_details"]).unwrap_or_default();
+            ended.status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+        }
+        if let Some(outcome) = self.exchange.finish(&ended)
+            && let Ok(mut series) = self.series.try_borrow_mut()
+        {
+            report::write(&outcome, &mut series);
+        }
     }
 
     /// Holds the headers, watched for as long as it is not known whether the host delivers the body all the same.
@@ -84,7 +118,13 @@ impl Http {
     }
 }
 
-impl Context for Http {}
+impl Context for Http {
+    /// In an upstream filter chain this comes and [`HttpContext::on_log`] does not.
+    fn on_done(&mut self) -> bool {
+        self.report();
+        true
+    }
+}
 
 impl Drop for Http {
     fn drop(&mut self) {
@@ -144,6 +184,40 @@ impl HttpContext for Http {
         let size = if self.exchange.wants_body() == WantsBody::Whole { ALL } else { 0 };
         self.end_of_body(size)
     }
+
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if self.exchange.is_metered() {
+            let head = Head::new(host::response_headers());
+            let Self { exchange, started, .. } = self;
+            if exchange.on_response_headers(&head, end_of_stream, &|| nanoseconds(*started)).remove_length {
+                host::remove_response_header("content-length");
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.exchange.is_metered() {
+            self.response_part(size, end_of_stream);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        if self.exchange.is_metered() {
+            self.response_part(0, true);
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.report();
+    }
+}
+
+/// Nanoseconds since then, by the monotonic clock.
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Higress does not select the route again when this property is set; elsewhere it means nothing. The client's own host

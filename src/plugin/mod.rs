@@ -3,6 +3,7 @@
 
 mod host;
 mod http;
+mod report;
 mod root;
 
 use root::Root;

@@ -4,6 +4,7 @@ use super::host;
 use super::http::Http;
 use crate::config::{self, Config, problem::Severity};
 use crate::hold::Holds;
+use crate::telemetry::Series;
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(super) struct Root {
     config: Option<Rc<Config>>,
     holds: Rc<RefCell<Holds>>,
+    series: Rc<RefCell<Series>>,
 }
 
 impl Context for Root {}
@@ -39,13 +41,16 @@ impl RootContext for Root {
             }
         }
         info!("waypost {} is configured", env!("CARGO_PKG_VERSION"));
+        if let Ok(mut series) = self.series.try_borrow_mut() {
+            series.set_max(loaded.config.max_series());
+        }
         self.config = Some(Rc::new(loaded.config));
         true
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let config = Rc::clone(self.config.as_ref()?);
-        Some(Box::new(Http::new(id, config, Rc::clone(&self.holds))))
+        Some(Box::new(Http::new(id, config, Rc::clone(&self.holds), Rc::clone(&self.series))))
     }
 
     /// Answers the requests whose bodies the host keeps back.

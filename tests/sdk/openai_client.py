@@ -36,11 +36,17 @@ def main(base_url: str) -> None:
 
     chat = client.chat.completions.create(model="gpt-4o", messages=question, temperature=1.0)
 
-    text, usage = "", []
-    for chunk in client.chat.completions.create(model="gpt-4o", messages=question, stream=True):
-        text += "".join(choice.delta.content or "" for choice in chunk.choices)
-        if chunk.usage:
-            usage.append(chunk.usage.total_tokens)
+    def stream(**options):
+        text, usage, empty = "", [], 0
+        for chunk in client.chat.completions.create(model="gpt-4o", messages=question, stream=True, **options):
+            text += "".join(choice.delta.content or "" for choice in chunk.choices)
+            empty += not chunk.choices
+            if chunk.usage:
+                usage.append(chunk.usage.total_tokens)
+        return {"text": text, "total_tokens": usage, "chunks_without_choices": empty}
+
+    stream_without_usage = stream()
+    stream_with_usage = stream(stream_options={"include_usage": True})
 
     embeddings = client.embeddings.create(model="text-embedding-3-small", input=["a", "b"])
     models = client.models.list()
@@ -52,7 +58,8 @@ def main(base_url: str) -> None:
             "text": chat.choices[0].message.content,
             "total_tokens": chat.usage.total_tokens,
         },
-        "stream": {"text": text, "total_tokens": usage},
+        "stream": stream_without_usage,
+        "stream with usage": stream_with_usage,
         "embeddings": {"model": embeddings.model, "vectors": [item.embedding for item in embeddings.data]},
         "models": [model.id for model in models],
         "edit": {"image": edit.data[0].b64_json, "total_tokens": edit.usage.total_tokens},

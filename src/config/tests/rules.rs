@@ -255,7 +255,7 @@ fn every_kind_of_condition_that_is_present_must_match_and_the_first_rule_wins() 
         ("", "", "", "global"),
     ] {
         let facts = Facts { authority: Some(host), route: Some(route), cluster: Some(cluster) };
-        assert_eq!(loaded.config.select(facts).0, expected, "{host} {route} {cluster}");
+        assert_eq!(&*loaded.config.select(facts).name, expected, "{host} {route} {cluster}");
     }
 }
 

@@ -1,0 +1,288 @@
+//! The record of one exchange: what its request was, what its response said, how it ended.
+
+use super::body::Facts;
+use super::decide::{Decision, Verdict, shown_path};
+use super::head::Head;
+use super::model::Model;
+use super::response::{Asked, Clock, Response, keep, unread};
+use super::{Ended, Outcome, RequestHeaders};
+use crate::attributes::{Capture, path_enabled, session_id};
+use crate::config::{Provider, Statistics};
+use crate::error::Error;
+use crate::operation::Operation;
+use crate::telemetry::{Failure, Party, Record, UsageSource};
+use crate::usage::Collector;
+use std::rc::Rc;
+
+/// What is known of one exchange so far.
+pub(super) struct Meter {
+    pub statistics: Rc<Statistics>,
+    provider: Option<Rc<Provider>>,
+    operation: Operation,
+    route: Option<String>,
+    cluster: Option<String>,
+    consumer: Option<String>,
+    session: Option<String>,
+    /// Whether the response is one to look into.
+    read: bool,
+    path: Option<(String, Option<usize>)>,
+    /// The model of the path.
+    model: Option<Model>,
+    pub facts: Facts,
+    refused: Option<(u16, &'static str)>,
+    response: Option<Response>,
+    capture: Option<Capture>,
+    /// A copy of the request body, where attributes are taken from it.
+    copy: Option<Vec<u8>>,
+}
+
+impl Meter {
+    /// Starts the record of a request; none where nothing serves it, or nothing of it is to be recorded.
+    pub(super) fn begin(decision: &Decision, request: &RequestHeaders) -> Option<Box<Self>> {
+        let statistics = &decision.statistics;
+        let path = request.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
+        if matches!(decision.verdict, Verdict::Untouched) || !path_enabled(&statistics.path_suffixes, path) {
+            return None;
+        }
+        let head = &request.head;
+        let get = |name: &str| head.get(name);
+        let mut capture = (!statistics.attributes.is_empty()).then(|| Capture::new(&statistics.attributes));
+        if let Some(capture) = &mut capture {
+            capture.request_headers(&get);
+        }
+        let copies = capture.as_ref().is_some_and(Capture::wants_request_body);
+        Some(Box::new(Self {
+            statistics: Rc::clone(statistics),
+            provider: decision.provider.clone(),
+            operation: decision.operation,
+            route: request.route.clone(),
+            cluster: request.cluster.clone(),
+            consumer: head.text(&statistics.consumer_header).map(str::to_owned),
+            session: session_id(statistics.session_header.as_deref(), &get),
+            read: reads_response(statistics, decision.operation, head),
+            path: None,
+            model: None,
+            facts: Facts::default(),
+            refused: None,
+            response: None,
+            capture,
+            copy: copies.then(Vec::new),
+        }))
+    }
+
+    /// Notes where the request goes.
+    pub(super) fn sent(&mut self, path: String, credential_at: Option<usize>, model: Option<Model>) {
+        self.path = Some((path, credential_at));
+        self.model = model;
+    }
+
+    /// Notes that the request is answered here.
+    pub(super) fn refused(&mut self, error: &Error) {
+        self.refused = Some((error.status(), error.code()));
+    }
+
+    /// Whether the request body is copied.
+    pub(super) const fn copies_request(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    /// Takes a part of the request body as the client sent it.
+    pub(super) fn request_chunk(&mut self, chunk: &[u8], end: bool) {
+        keep(&mut self.copy, chunk);
+        if end && let (Some(body), Some(capture)) = (self.copy.take(), &mut self.capture) {
+            capture.request_body(&body);
+        }
+    }
+
+    /// Takes the headers of the response. `held` says that the request's own are still held: then it never went out.
+    pub(super) fn response_headers(&mut self, status: u16, head: &Head, held: bool) {
+        if self.refused.is_none() && held && status == Error::HoldNotHonoured.status() {
+            self.refused(&Error::HoldNotHonoured);
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.response_headers(&|name| head.get(name));
+        }
+        let asked = Asked {
+            unread: self.unread(head),
+            hide_usage: self.facts.usage_added,
+            array: self.operation == Operation::StreamGenerateContent,
+        };
+        let copy = self.capture.as_ref().is_some_and(Capture::wants_response_document);
+        let collector = Collector::new(&self.statistics.usage_table);
+        self.response = Some(Response::new(status, head, asked, collector, copy));
+    }
+
+    /// Why the response is not to be read, if so.
+    fn unread(&self, head: &Head) -> Option<&'static str> {
+        if self.refused.is_some() || !self.read {
+            return Some(unread::OPERATION);
+        }
+        if !self.statistics.usage && self.capture.is_none() {
+            return Some(unread::DISABLED);
+        }
+        let content_type = head.text("content-type").unwrap_or_default();
+        (!self.statistics.reads(content_type)).then_some(unread::TYPE)
+    }
+
+    /// The response, once its headers came.
+    pub(super) const fn response(&self) -> Option<&Response> {
+        self.response.as_ref()
+    }
+
+    /// Takes a part of the response body; gives what leaves in its place, if that differs.
+    pub(super) fn response_chunk(&mut self, chunk: &[u8], end: bool, clock: Clock<'_>) -> Option<&[u8]> {
+        let response = self.response.as_mut()?;
+        response.feed(chunk, end, self.capture.as_mut(), clock)
+    }
+
+    /// Notes the first byte of a response that is not read.
+    pub(super) fn unread_byte(&mut self, clock: Clock<'_>) {
+        if let Some(response) = &mut self.response {
+            response.unread_byte(clock);
+        }
+    }
+
+    /// Whether it takes the host's word to tell whose error it was.
+    pub(super) fn needs_details(&self) -> bool {
+        self.refused.is_none()
+            && self.response.as_ref().is_none_or(|response| response.status >= 400 || response.times().end.is_none())
+    }
+
+    /// The record, at the end of everything.
+    pub(super) fn finish(self, ended: &Ended) -> Outcome {
+        let times = self.response.as_ref().map(Response::times).unwrap_or_default();
+        let complete = times.end.is_some() || self.refused.is_some();
+        let status = match (self.refused, &self.response) {
+            (Some((status, _)), _) => Some(status),
+            (None, Some(response)) => Some(response.status),
+            (None, None) => ended.status.filter(|status| *status > 0),
+        };
+        let aborted = (!complete).then(|| ended.aborted_by());
+        let mut record = Record {
+            operation: self.operation.name(),
+            first_byte: times.first_byte,
+            first_reasoning: times.first_reasoning,
+            first_content: times.first_content,
+            end: times.end.or(Some(ended.now)),
+            status,
+            aborted,
+            ..Record::default()
+        };
+        if let Some(provider) = &self.provider {
+            provider.preset.name.clone_into(&mut record.provider);
+            if !provider.id.is_empty() {
+                provider.id.clone_into(&mut record.provider);
+            }
+        }
+        let mut broken_stream = false;
+        if let Some(response) = &self.response {
+            record.streamed = response.is_stream();
+            record.oversized_event = response.is_damaged();
+            let facts = response.facts();
+            broken_stream = facts.error && response.is_read();
+            record.response_model.clone_from(&facts.model);
+            record.chat_id.clone_from(&facts.id);
+            if self.statistics.usage {
+                record.tokens.clone_from(&facts.usage);
+            }
+            record.usage_source = match response.unread() {
+                Some(reason) => UsageSource::None(reason),
+                None if !self.statistics.usage => UsageSource::None(unread::DISABLED),
+                None if facts.usage.is_empty() => UsageSource::None("absent"),
+                None if complete => UsageSource::Upstream,
+                None => UsageSource::Partial,
+            };
+        } else {
+            record.usage_source = UsageSource::None("no_response");
+        }
+        record.failure = self.failure(status, broken_stream, aborted, ended);
+        let mut properties = Vec::new();
+        if let Some(capture) = &self.capture {
+            for captured in capture.finish(&record.tokens) {
+                if let Some(key) = captured.span_key.filter(|_| !captured.is_null()) {
+                    properties.push((["trace_span_tag.", key].concat(), captured.text().into_owned()));
+                }
+                if captured.separate {
+                    properties.push((captured.key.to_owned(), captured.escaped()));
+                } else if captured.to_log {
+                    record.attributes.push((captured.key.to_owned(), captured.json));
+                }
+            }
+        }
+        record.route = self.route.unwrap_or_default();
+        record.cluster = self.cluster.unwrap_or_default();
+        record.consumer = self.consumer;
+        record.session_id = self.session;
+        if let Some((path, credential_at)) = &self.path {
+            record.upstream_path = Some(shown_path(path, *credential_at));
+        }
+        if self.facts.rounds > 0 {
+            record.chat_round = Some(self.facts.rounds.into());
+        }
+        if let Some(model) = self.model.or(self.facts.model) {
+            record.configured_model = model.configured;
+            record.request_model = Some(model.requested).filter(|model| !model.is_empty());
+            record.upstream_model = Some(model.upstream);
+            record.mapping_rule = model.mapping;
+        }
+        Outcome { record, properties, statistics: self.statistics }
+    }
+
+    /// Whose error it was.
+    fn failure(&self, status: Option<u16>, broken: bool, aborted: Option<Party>, ended: &Ended) -> Option<Failure> {
+        if let Some((_, code)) = self.refused {
+            return Some(Failure::Gateway(Some(code.to_owned())));
+        }
+        match aborted {
+            Some(Party::Client) => return Some(Failure::Client(Some("aborted".to_owned()))),
+            Some(Party::Upstream) => return Some(Failure::Upstream(Some("reset".to_owned()))),
+            None => {}
+        }
+        if status.is_some_and(|status| status >= 400) {
+            return Some(if ended.by_upstream() { Failure::Upstream(None) } else { Failure::Gateway(None) });
+        }
+        broken.then(|| Failure::Upstream(Some("error_in_body".to_owned())))
+    }
+}
+
+/// Whether the response to a request is one to look into. What is fetched again was counted when it was made.
+pub(super) fn reads_response(statistics: &Statistics, operation: Operation, head: &Head) -> bool {
+    (statistics.usage || !statistics.attributes.is_empty())
+        && has_usage(operation)
+        && head.text(":method").is_none_or(|method| method == "POST")
+}
+
+/// Operations whose responses may say what they cost. A token count is an answer there, not a cost.
+const fn has_usage(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::ChatCompletions
+            | Operation::Completions
+            | Operation::Responses
+            | Operation::ResponsesCompact
+            | Operation::Messages
+            | Operation::Complete
+            | Operation::Embeddings
+            | Operation::Moderations
+            | Operation::ImagesGenerations
+            | Operation::ImagesEdits
+            | Operation::ImagesVariations
+            | Operation::AudioSpeech
+            | Operation::AudioTranscriptions
+            | Operation::AudioTranslations
+            | Operation::Rerank
+            | Operation::Reranks
+            | Operation::GenerateContent
+            | Operation::StreamGenerateContent
+            | Operation::EmbedContent
+            | Operation::BatchEmbedContents
+            | Operation::Predict
+            | Operation::RawPredict
+            | Operation::StreamRawPredict
+            | Operation::Converse
+            | Operation::ConverseStream
+            | Operation::InvokeModel
+            | Operation::InvokeModelStream
+            | Operation::Passthrough
+    )
+}

@@ -1,0 +1,319 @@
+//! A response as it passes: its bytes are read on the way, none is kept back, and an event the client did not ask for is
+//! taken out.
+
+use super::head::Head;
+use crate::attributes::Capture;
+use crate::framing::{Framer, Framing, Part};
+use crate::inflate::Gunzip;
+use crate::usage::{Collector, Facts, Seen};
+
+/// How long the event that only carries usage can be, in bytes. A longer one stays, and is never waited for.
+const MAX_HIDDEN: usize = 16 * 1024;
+
+/// Nanoseconds since the request headers came, by the monotonic clock of the host.
+pub type Clock<'c> = &'c dyn Fn() -> u64;
+
+/// When things came, on the [`Clock`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Times {
+    /// The first byte of the body.
+    pub first_byte: Option<u64>,
+    /// The first reasoning of a stream.
+    pub first_reasoning: Option<u64>,
+    /// The first content of a stream: text, a tool call, a refusal.
+    pub first_content: Option<u64>,
+    /// The end of the response.
+    pub end: Option<u64>,
+}
+
+/// Why a response is not read, as the record says it.
+pub(super) mod unread {
+    /// It is compressed in a way that is not understood.
+    pub(in crate::exchange) const ENCODING: &str = "content_encoding";
+    /// Its type is none that tells its usage.
+    pub(in crate::exchange) const TYPE: &str = "content_type";
+    /// Nothing of the kind is measured.
+    pub(in crate::exchange) const OPERATION: &str = "operation";
+    /// Statistics are switched off.
+    pub(in crate::exchange) const DISABLED: &str = "disabled";
+    /// It is compressed, and not as it says.
+    pub(in crate::exchange) const COMPRESSION: &str = "broken_compression";
+}
+
+/// How a body is read.
+enum Reader {
+    /// Not at all, and why.
+    Unread(&'static str),
+    /// As one JSON document.
+    Document,
+    /// Message by message.
+    Messages(Framer),
+}
+
+/// What the operation and its settings ask of a response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// Why it is not to be read, if so.
+    pub unread: Option<&'static str>,
+    /// Whether an event that only carries usage is taken out of it.
+    pub hide_usage: bool,
+    /// Whether JSON means one array of messages: Gemini's streams without `alt=sse`.
+    pub array: bool,
+}
+
+/// One response.
+pub(super) struct Response {
+    /// Its status.
+    pub status: u16,
+    decoder: Option<Box<Gunzip>>,
+    observer: Observer,
+    out: Vec<u8>,
+}
+
+struct Observer {
+    reader: Reader,
+    collector: Collector,
+    times: Times,
+    hide: Option<Hide>,
+    /// A copy of a document that attributes are taken from.
+    copy: Option<Vec<u8>>,
+}
+
+/// The state of taking out events.
+#[derive(Default)]
+struct Hide {
+    /// Whether the part before was taken out.
+    hid: bool,
+    /// How many bytes of the message that is not complete yet have gone out; such a message stays.
+    released: usize,
+}
+
+impl Response {
+    /// Takes status and headers.
+    pub(super) fn new(status: u16, head: &Head, asked: Asked, collector: Collector, copy: bool) -> Self {
+        let encoding = head.text("content-encoding").map_or("", str::trim);
+        let gzip = encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip");
+        let plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
+        let kind = match asked.unread {
+            Some(reason) => Kind::Unread(reason),
+            None if !gzip && !plain => Kind::Unread(unread::ENCODING),
+            None => kind(head.text("content-type").unwrap_or_default(), asked.array),
+        };
+        let hides = asked.hide_usage && plain && kind == Kind::Messages(Framing::Sse);
+        let reader = match kind {
+            Kind::Unread(reason) => Reader::Unread(reason),
+            Kind::Document => Reader::Document,
+            Kind::Messages(framing) => Reader::Messages(Framer::new(framing)),
+        };
+        let copy = (copy && matches!(reader, Reader::Document)).then(Vec::new);
+        Self {
+            status,
+            decoder: gzip.then(Box::default),
+            observer: Observer { reader, collector, times: Times::default(), hide: hides.then(Hide::default), copy },
+            out: Vec::new(),
+        }
+    }
+
+    /// Whether its bytes are wanted.
+    pub(super) const fn is_read(&self) -> bool {
+        !matches!(self.observer.reader, Reader::Unread(_))
+    }
+
+    /// Whether events come one by one.
+    pub(super) const fn is_stream(&self) -> bool {
+        matches!(self.observer.reader, Reader::Messages(_))
+    }
+
+    /// Whether it may leave shorter than it came.
+    pub(super) const fn may_shrink(&self) -> bool {
+        self.observer.hide.is_some()
+    }
+
+    /// Why it is not read, if so.
+    pub(super) const fn unread(&self) -> Option<&'static str> {
+        if let Reader::Unread(reason) = self.observer.reader { Some(reason) } else { None }
+    }
+
+    /// Whether a message was too long or not framed as announced, so that something may be missing.
+    pub(super) fn is_damaged(&self) -> bool {
+        matches!(&self.observer.reader, Reader::Messages(framer) if framer.overflowed())
+    }
+
+    /// What it said so far.
+    pub(super) const fn facts(&self) -> &Facts {
+        self.observer.collector.facts()
+    }
+
+    /// When things came.
+    pub(super) const fn times(&self) -> Times {
+        self.observer.times
+    }
+
+    /// Notes that a byte of a body came that is not read.
+    pub(super) fn unread_byte(&mut self, clock: Clock<'_>) {
+        self.observer.times.first_byte.get_or_insert_with(clock);
+    }
+
+    /// Takes the next bytes, and whether they are the last; gives what leaves in their place, if that differs.
+    pub(super) fn feed(
+        &mut self,
+        chunk: &[u8],
+        end: bool,
+        mut capture: Option<&mut Capture>,
+        clock: Clock<'_>,
+    ) -> Option<&[u8]> {
+        let Self { decoder, observer, out, .. } = self;
+        out.clear();
+        if !chunk.is_empty() {
+            observer.times.first_byte.get_or_insert_with(clock);
+        }
+        match decoder {
+            None => observer.read(chunk, end, &mut capture, clock, out),
+            Some(decoder) => {
+                let readable = decoder.feed(chunk, &mut |plain| observer.read(plain, false, &mut capture, clock, out));
+                if readable {
+                    if end {
+                        observer.read(&[], true, &mut capture, clock, out);
+                    }
+                } else {
+                    observer.reader = Reader::Unread(unread::COMPRESSION);
+                }
+            }
+        }
+        if end {
+            observer.times.end = Some(clock());
+            if let (Some(copy), Some(capture)) = (observer.copy.take(), capture) {
+                capture.response_document(&copy);
+            }
+        }
+        (observer.hide.is_some() && *out != chunk).then_some(out.as_slice())
+    }
+}
+
+/// How a body is to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unread(&'static str),
+    Document,
+    Messages(Framing),
+}
+
+fn kind(content_type: &str, array: bool) -> Kind {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json"];
+    if is("text/event-stream") {
+        Kind::Messages(Framing::Sse)
+    } else if is("application/vnd.amazon.eventstream") {
+        Kind::Messages(Framing::AwsEvents)
+    } else if lines.into_iter().any(is) {
+        Kind::Messages(Framing::Lines)
+    } else if essence.is_empty() || is("application/json") || ends_with_json(essence) {
+        if array { Kind::Messages(Framing::Array) } else { Kind::Document }
+    } else {
+        Kind::Unread(unread::TYPE)
+    }
+}
+
+fn ends_with_json(essence: &str) -> bool {
+    essence
+        .len()
+        .checked_sub("+json".len())
+        .and_then(|at| essence.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+}
+
+impl Observer {
+    fn read(
+        &mut self,
+        chunk: &[u8],
+        end: bool,
+        capture: &mut Option<&mut Capture>,
+        clock: Clock<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Self { reader, collector, times, hide, copy } = self;
+        match reader {
+            Reader::Unread(_) => {}
+            Reader::Document => {
+                collector.feed(chunk);
+                keep(copy, chunk);
+                if end {
+                    collector.finish_document();
+                }
+            }
+            Reader::Messages(framer) => {
+                let mut part = |part: Part<'_>| {
+                    let seen = match &part.message {
+                        Some(message) => {
+                            if let Some(capture) = capture {
+                                capture.event(&message.data);
+                            }
+                            let seen = collector.message(message.event, &message.data);
+                            times.note(seen, clock);
+                            seen
+                        }
+                        None => Seen::default(),
+                    };
+                    if let Some(hide) = hide {
+                        hide.pass(&part, seen.usage_only, out);
+                    }
+                };
+                framer.feed(chunk, &mut part);
+                if end {
+                    framer.finish(&mut part);
+                }
+                if let Some(hide) = hide {
+                    hide.release(framer.pending(), out);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to a copy for as long as attributes can be taken from it; one that gets too long is given up.
+pub(super) fn keep(copy: &mut Option<Vec<u8>>, chunk: &[u8]) {
+    if let Some(bytes) = copy {
+        if bytes.len().saturating_add(chunk.len()) <= crate::attributes::MAX_BODY {
+            bytes.extend_from_slice(chunk);
+        } else {
+            *copy = None;
+        }
+    }
+}
+
+impl Times {
+    fn note(&mut self, seen: Seen, clock: Clock<'_>) {
+        if seen.reasoning {
+            self.first_reasoning.get_or_insert_with(clock);
+        }
+        if seen.content {
+            self.first_content.get_or_insert_with(clock);
+        }
+    }
+}
+
+impl Hide {
+    fn pass(&mut self, part: &Part<'_>, usage_only: bool, out: &mut Vec<u8>) {
+        let hides =
+            if part.continues { self.hid } else { usage_only && self.released == 0 && part.raw.len() <= MAX_HIDDEN };
+        if !hides {
+            out.extend_from_slice(part.raw.get(self.released..).unwrap_or_default());
+        }
+        self.hid = hides;
+        self.released = 0;
+    }
+
+    /// Lets go what cannot be an event that is taken out, whatever follows. The rest waits: a client can do nothing with
+    /// half an event.
+    fn release(&mut self, pending: &[u8], out: &mut Vec<u8>) {
+        if self.released == 0 && pending.len() <= MAX_HIDDEN && memchr::memmem::find(pending, CHOICE).is_none() {
+            return;
+        }
+        out.extend_from_slice(pending.get(self.released..).unwrap_or_default());
+        self.released = pending.len();
+    }
+}
+
+/// Stands in no event that only carries usage.
+const CHOICE: &[u8] = b"\"choices\":[{";

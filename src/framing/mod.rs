@@ -1,0 +1,244 @@
+//! Cuts a streamed response into messages while its bytes pass, to see what is in them and to leave single ones out.
+//!
+//! A [`Framer`] takes the body chunk by chunk and hands out [`Part`]s. In order, their bytes are the stream. Where it is
+//! cut into chunks changes neither the messages nor the bytes of each; only what is no message may come in more pieces.
+//!
+//! # What is a message
+//!
+//! - [`Framing::Sse`]: an event with at least one `data` line, as in the WHATWG HTML standard, 9.2.6: lines end in LF,
+//!   CR or CRLF, a BOM at the start counts for nothing. One rule differs: at the end of the stream, what stands behind
+//!   the last blank line is an event too, because servers forget that line behind the last event, which has the usage.
+//!   Bytes need not be UTF-8.
+//! - [`Framing::Lines`]: a line that is not blank, ended by LF, CRLF or the end of the stream.
+//! - [`Framing::Array`]: an element of a JSON array. Nothing is validated but that an array begins, and nothing follows
+//!   it. An element that the end of the stream cuts is no message.
+//! - [`Framing::AwsEvents`]: a frame whose checksums hold and which has the name of an event, exception or error.
+//!
+//! # Cost
+//!
+//! A message that lies within a chunk is not copied, except for an event with several `data` lines. Of any other one,
+//! the bytes of earlier chunks are kept, at most [`MAX_MESSAGE`]; no byte is searched twice for the end of its message.
+
+mod array;
+mod aws;
+mod lines;
+mod sse;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use self::array::Array;
+use self::aws::Aws;
+use self::sse::Sse;
+
+/// How long a message may be with its framing, in bytes. A longer one passes without being shown.
+pub const MAX_MESSAGE: usize = 1 << 20;
+
+/// How a body is divided into messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events, `text/event-stream`.
+    Sse,
+    /// Lines, as in `application/x-ndjson`.
+    Lines,
+    /// One JSON array whose elements are the messages: Gemini without `alt=sse`.
+    Array,
+    /// Frames of `application/vnd.amazon.eventstream`: Bedrock.
+    AwsEvents,
+}
+
+/// A run of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Its bytes, never none.
+    pub raw: &'a [u8],
+    /// The message that they are. None for what is no message: a block of SSE lines without data, a BOM, a blank line,
+    /// what stands between elements, a frame without a name, anything too long or damaged.
+    pub message: Option<Message<'a>>,
+    /// Whether they still belong to the part before. Whoever removes that one removes this one too: it is the LF behind
+    /// the CR that ended an event, and nobody waits for it.
+    pub continues: bool,
+}
+
+/// A message of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The `event` of SSE, or the name of an AWS event, exception or error; empty if there is none.
+    pub event: &'a [u8],
+    /// What it says: the data lines of SSE, joined by LF; a line without its end; an element; the payload of a frame. It
+    /// may be empty.
+    pub data: Cow<'a, [u8]>,
+}
+
+/// What the next bytes are. Lengths are in bytes, from the first of those that were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// A part of a message, all of them.
+    More,
+    /// A message up to here; 0 if only the next byte shows that it has ended.
+    End(usize),
+    /// No message up to here, with what is held.
+    Other(usize),
+    /// What continues the part before, up to here.
+    Behind(usize),
+    /// The start of a message that is too long. It is not consumed.
+    Long,
+    /// Nothing that can be framed, nor what follows.
+    Broken,
+}
+
+/// Where in the stream the next byte is.
+#[derive(Clone, Debug)]
+enum Reader {
+    Sse(Sse),
+    Lines,
+    Array(Array),
+    Aws(Aws),
+    Broken,
+}
+
+/// Cuts a stream. Give it every chunk by [`feed`](Self::feed), then call [`finish`](Self::finish).
+#[derive(Clone, Debug)]
+pub struct Framer {
+    reader: Reader,
+    /// What earlier chunks had of the message that is not complete yet.
+    held: Vec<u8>,
+    /// Whether the bytes up to the end of the current message are no message.
+    skipping: bool,
+    overflowed: bool,
+}
+
+impl Framer {
+    /// A framer at the start of a stream.
+    #[must_use]
+    pub const fn new(framing: Framing) -> Self {
+        let reader = match framing {
+            Framing::Sse => Reader::Sse(Sse::START),
+            Framing::Lines => Reader::Lines,
+            Framing::Array => Reader::Array(Array::START),
+            Framing::AwsEvents => Reader::Aws(Aws::START),
+        };
+        Self { reader, held: Vec::new(), skipping: false, overflowed: false }
+    }
+
+    /// Takes the next chunk and hands out the parts that end in it.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut dyn FnMut(Part<'_>)) {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let cut = match &mut self.reader {
+                Reader::Sse(sse) => sse.cut(rest),
+                Reader::Lines => lines::cut(rest),
+                Reader::Array(array) => array.cut(rest),
+                Reader::Aws(aws) => aws.cut(&self.held, rest),
+                Reader::Broken => Cut::More,
+            };
+            let (Cut::End(length) | Cut::Other(length) | Cut::Behind(length)) = cut else {
+                match cut {
+                    Cut::More => return self.hold(rest, sink),
+                    Cut::Broken => self.reader = Reader::Broken,
+                    _ => {}
+                }
+                self.give_up(sink);
+                continue;
+            };
+            let (piece, tail) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = tail;
+            if cut == Cut::End(length) {
+                self.end(piece, sink);
+            } else {
+                pass(&self.held, sink);
+                self.held.clear();
+                sink(Part { raw: piece, message: None, continues: cut == Cut::Behind(length) });
+            }
+        }
+    }
+
+    /// The end of the stream: hands out the rest of it.
+    pub fn finish(&mut self, sink: &mut dyn FnMut(Part<'_>)) {
+        if self.held.is_empty() {
+            return;
+        }
+        let message = match self.reader {
+            Reader::Sse(_) => sse::message(&self.held),
+            Reader::Lines => lines::message(&self.held),
+            Reader::Array(_) | Reader::Aws(_) | Reader::Broken => None,
+        };
+        sink(Part { raw: &self.held, message, continues: false });
+        self.held.clear();
+    }
+
+    /// The bytes that have been fed and not been handed out: the start of a message, at most [`MAX_MESSAGE`] of it.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// Whether there may have been a message that was not shown as one.
+    ///
+    /// Either one was longer than [`MAX_MESSAGE`] or the checksum of a frame did not hold; then framing went on behind
+    /// it. Or the stream is not framed as announced: it is no array, more follows the array, or the lengths of a frame
+    /// are impossible or their checksum does not hold. Then nothing from there on is a message.
+    #[must_use]
+    pub const fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// The message ends with this piece.
+    fn end(&mut self, piece: &[u8], sink: &mut dyn FnMut(Part<'_>)) {
+        if self.skipping || self.exceeds(piece) {
+            self.give_up(sink);
+            self.skipping = false;
+            return pass(piece, sink);
+        }
+        let raw = if self.held.is_empty() {
+            piece
+        } else {
+            self.held.extend_from_slice(piece);
+            &self.held
+        };
+        let message = match self.reader {
+            Reader::Sse(_) => sse::message(raw),
+            Reader::Lines => lines::message(raw),
+            Reader::Array(_) => Some(Message { event: &[], data: Cow::Borrowed(raw) }),
+            Reader::Aws(_) if !aws::is_intact(raw) => {
+                self.overflowed = true;
+                None
+            }
+            Reader::Aws(_) => aws::message(raw),
+            Reader::Broken => None,
+        };
+        sink(Part { raw, message, continues: false });
+        self.held.clear();
+    }
+
+    /// The message goes on behind this piece.
+    fn hold(&mut self, piece: &[u8], sink: &mut dyn FnMut(Part<'_>)) {
+        if self.skipping || self.exceeds(piece) {
+            self.give_up(sink);
+            pass(piece, sink);
+        } else {
+            self.held.extend_from_slice(piece);
+        }
+    }
+
+    /// Whether the message is too long with this piece.
+    const fn exceeds(&self, piece: &[u8]) -> bool {
+        self.held.len().saturating_add(piece.len()) > MAX_MESSAGE
+    }
+
+    /// Lets the message pass, up to its end.
+    fn give_up(&mut self, sink: &mut dyn FnMut(Part<'_>)) {
+        self.skipping = true;
+        self.overflowed = true;
+        // Not cleared: the next message will hardly need that much.
+        pass(&core::mem::take(&mut self.held), sink);
+    }
+}
+
+/// Hands out what is no message.
+fn pass(raw: &[u8], sink: &mut dyn FnMut(Part<'_>)) {
+    if !raw.is_empty() {
+        sink(Part { raw, message: None, continues: false });
+    }
+}

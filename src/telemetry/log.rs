@@ -1,0 +1,297 @@
+//! A [`Record`] as log fields: the `ai_log` object in Higress's form, and one text per field.
+//!
+//! Both are made of the same fields. Durations are milliseconds: `llm_service_duration` and `llm_first_token_duration`
+//! are whole numbers as in Higress, those that begin with `time_` have three decimals.
+//!
+//! `ai_log` is a JSON object as Go's `encoding/json` writes it (keys sorted, `<`, `>` and `&` escaped), escaped once more
+//! as the inside of a JSON string: Higress's access log format puts it between quotes. Several plugins write it, so what
+//! stands there is read, merged and written back.
+
+use super::record::{Party, Record, UsageSource};
+use crate::config::node::Node;
+use crate::config::parse;
+use crate::json::decode;
+use crate::usage::Detail;
+use core::fmt::Write;
+
+/// Longest text of one field, in bytes; longer ones are cut at a character. Attributes have a limit of their own.
+pub const MAX_TEXT: usize = 1024;
+
+/// Longest value of other plugins that is read and merged, in bytes.
+const MAX_OLD: usize = 1 << 20;
+
+/// Details of one kind that are written; an upstream has no reason to send more.
+const MAX_DETAILS: usize = 32;
+
+/// How many bytes and members are made room for: what a usual record needs.
+const ROOM: usize = 1024;
+const MOST_FIELDS: usize = 48;
+
+/// What the name of every flat field begins with.
+const PREFIX: &str = "waypost_";
+
+/// Nanoseconds in a millisecond.
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Nanoseconds in a microsecond.
+const NS_PER_US: u64 = 1_000;
+
+/// A value that is going to be written.
+enum Value<'a> {
+    Text(&'a str),
+    Number(u64),
+    /// Nanoseconds, shown as milliseconds with three decimals.
+    Time(u64),
+    Bool(bool),
+    Details(&'a [Detail]),
+    Node(&'a Node),
+}
+
+/// The value of `ai_log`, merged into what stands there (`None` or nothing: nobody wrote it yet); new fields win.
+///
+/// `None` where the old value cannot be read: then it is left alone, as Higress's plugins do.
+#[must_use]
+pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
+    let old = match old {
+        None | Some(b"") => Node::Map(Vec::new()),
+        Some(old) => read(old)?,
+    };
+    let attributes: Vec<(&str, Node)> =
+        record.attributes.iter().map(|(key, value)| (key.as_str(), attribute(value))).collect();
+    let mut object = Object(Vec::with_capacity(MOST_FIELDS));
+    for (key, value) in old.members() {
+        object.put(key, Value::Node(value));
+    }
+    fields(record, &mut |name, value| object.put(name.strip_prefix(PREFIX).unwrap_or(name), value));
+    for (key, value) in &attributes {
+        object.put(key, Value::Node(value));
+    }
+    let mut out = String::with_capacity(ROOM);
+    object.write(&mut out);
+    Some(out)
+}
+
+/// The fields that are known, each with the name of its own filter state and its value as plain text.
+///
+/// A control character, a quote and a backslash become `_`: the value stands in access logs of any format.
+#[must_use]
+pub fn flat(record: &Record) -> Vec<(&'static str, String)> {
+    let mut list = Vec::new();
+    fields(record, &mut |name, value| {
+        let mut text = String::new();
+        match value {
+            Value::Text(value) => {
+                let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{80}'..='\u{9f}');
+                text.extend(cut(value).chars().map(|c| if harmful(c) { '_' } else { c }));
+            }
+            Value::Details(_) | Value::Node(_) => return,
+            Value::Number(_) | Value::Time(_) | Value::Bool(_) => value.write(&mut text),
+        }
+        list.push((name, text));
+    });
+    list
+}
+
+/// Every field that is known, by the name of its flat form.
+fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Value<'a>)) {
+    let tokens = &record.tokens;
+    let stream_only = |time: Option<u64>| time.filter(|_| record.streamed);
+    let details = |details: &'a [Detail]| (!details.is_empty()).then_some(Value::Details(details));
+    let source = match record.usage_source {
+        UsageSource::Upstream => "upstream",
+        UsageSource::Partial => "partial",
+        UsageSource::None(_) => "none",
+    };
+    let reason = match record.usage_source {
+        UsageSource::None(reason) if !reason.is_empty() => Some(reason),
+        UsageSource::None(_) | UsageSource::Upstream | UsageSource::Partial => None,
+    };
+    let text = |text: &'a Option<String>| text.as_deref().map(Value::Text);
+    let known = |text: &'a str| (!text.is_empty()).then_some(Value::Text(text));
+    let number = |number: Option<u64>| number.map(Value::Number);
+    let time = |time: Option<u64>| time.map(Value::Time);
+    let list = [
+        ("waypost_api", known(record.api())),
+        ("waypost_model", Some(Value::Text(record.model().unwrap_or("unknown")))),
+        ("waypost_input_token", number(tokens.input)),
+        ("waypost_output_token", number(tokens.output)),
+        ("waypost_total_token", number(tokens.total())),
+        (
+            "waypost_response_type",
+            record.status.map(|_| Value::Text(if record.streamed { "stream" } else { "normal" })),
+        ),
+        ("waypost_llm_service_duration", number(record.service_ms())),
+        ("waypost_llm_first_token_duration", number(record.first_byte_ms())),
+        ("waypost_chat_id", text(&record.chat_id)),
+        ("waypost_chat_round", number(record.chat_round)),
+        ("waypost_session_id", text(&record.session_id)),
+        ("waypost_input_token_details", details(&tokens.input_details)),
+        ("waypost_output_token_details", details(&tokens.output_details)),
+        ("waypost_cached_token", number(tokens.cached_input)),
+        ("waypost_cache_write_token", number(tokens.cache_write)),
+        ("waypost_reasoning_token", number(tokens.reasoning)),
+        ("waypost_audio_input_token", number(tokens.audio_input)),
+        ("waypost_audio_output_token", number(tokens.audio_output)),
+        ("waypost_image_input_token", number(tokens.image_input)),
+        ("waypost_image_output_token", number(tokens.image_output)),
+        ("waypost_input_includes_cache", tokens.includes_cache.map(Value::Bool)),
+        ("waypost_usage_source", Some(Value::Text(source))),
+        ("waypost_usage_missing", reason.map(Value::Text)),
+        ("waypost_oversized_event", record.oversized_event.then_some(Value::Bool(true))),
+        ("waypost_provider", known(&record.provider)),
+        ("waypost_operation", known(record.operation)),
+        ("waypost_consumer", text(&record.consumer)),
+        ("waypost_request_model", text(&record.request_model)),
+        ("waypost_upstream_model", text(&record.upstream_model)),
+        ("waypost_mapping_rule", text(&record.mapping_rule)),
+        ("waypost_upstream_path", text(&record.upstream_path)),
+        ("waypost_status", number(record.status.map(u64::from))),
+        ("waypost_error_source", record.failure.as_ref().map(|failure| Value::Text(failure.source()))),
+        ("waypost_error_code", record.failure.as_ref().and_then(|failure| failure.code()).map(Value::Text)),
+        ("waypost_aborted", record.aborted.map(Party::name).map(Value::Text)),
+        ("waypost_time_to_first_byte", time(record.first_byte)),
+        ("waypost_time_to_first_reasoning", time(stream_only(record.first_reasoning))),
+        ("waypost_time_to_first_content", time(stream_only(record.first_content))),
+        ("waypost_time_per_output_token", time(record.time_per_output_token())),
+    ];
+    for (name, value) in list {
+        if let Some(value) = value {
+            put(name, value);
+        }
+    }
+}
+
+/// What another plugin left: an object, escaped as the inside of a string.
+fn read(old: &[u8]) -> Option<Node> {
+    if old.len() > MAX_OLD {
+        return None;
+    }
+    let mut quoted = Vec::with_capacity(old.len().saturating_add(2));
+    quoted.push(b'"');
+    quoted.extend_from_slice(old);
+    quoted.push(b'"');
+    let text = decode(&quoted).ok()?;
+    parse(text.as_bytes()).ok().filter(|node| matches!(node, Node::Map(_)))
+}
+
+/// The value of an attribute; what is not JSON is shown as text.
+fn attribute(json: &str) -> Node {
+    parse(json.as_bytes()).unwrap_or_else(|_| Node::Text(json.to_owned()))
+}
+
+/// An object whose keys are sorted by bytes and stand once.
+#[derive(Default)]
+struct Object<'a>(Vec<(&'a str, Value<'a>)>);
+
+impl<'a> Object<'a> {
+    /// Puts a member in its place, or in the place of the one of that name.
+    fn put(&mut self, key: &'a str, value: Value<'a>) {
+        let at = self.0.partition_point(|(known, _)| *known < key);
+        match self.0.get_mut(at) {
+            Some((known, old)) if *known == key => *old = value,
+            _ => self.0.insert(at, (key, value)),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        let mut separator = "{";
+        for (key, value) in &self.0 {
+            out.push_str(separator);
+            separator = ",";
+            write_text(out, key);
+            out.push(':');
+            value.write(out);
+        }
+        out.push_str(if self.0.is_empty() { "{}" } else { "}" });
+    }
+}
+
+impl Value<'_> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Text(text) => write_text(out, cut(text)),
+            Self::Number(number) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "{number}");
+            }
+            Self::Time(ns) => {
+                let _ = write!(out, "{}.{:03}", ns / NS_PER_MS, ns % NS_PER_MS / NS_PER_US);
+            }
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Details(details) => {
+                let mut object = Object::default();
+                for (key, number) in details.iter().take(MAX_DETAILS) {
+                    object.put(cut(key), Value::Number(*number));
+                }
+                object.write(out);
+            }
+            Self::Node(node) => write_node(out, node),
+        }
+    }
+}
+
+fn write_node(out: &mut String, node: &Node) {
+    match node {
+        Node::Null => out.push_str("null"),
+        Node::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Node::Number(number) => out.push_str(number),
+        Node::Text(text) => write_text(out, text),
+        Node::List(items) => {
+            let mut separator = "[";
+            for item in items {
+                out.push_str(separator);
+                separator = ",";
+                write_node(out, item);
+            }
+            out.push_str(if items.is_empty() { "[]" } else { "]" });
+        }
+        Node::Map(members) => {
+            let mut object = Object::default();
+            for (key, value) in members {
+                object.put(key, Value::Node(value));
+            }
+            object.write(out);
+        }
+    }
+}
+
+/// The text up to [`MAX_TEXT`].
+fn cut(text: &str) -> &str {
+    super::labels::cut(text, MAX_TEXT)
+}
+
+fn write_text(out: &mut String, text: &str) {
+    out.push_str("\\\"");
+    escape(out, text);
+    out.push_str("\\\"");
+}
+
+/// Text as the inside of a string literal, with all that Go's `encoding/json` escapes, within another string literal.
+fn escape(out: &mut String, text: &str) {
+    // The last one begins the two separators of lines and paragraphs, and others that are plain.
+    let special = |byte: u8| matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0..=0x1f | 0xe2);
+    let mut rest = text;
+    while let Some((plain, tail)) = rest.bytes().position(special).and_then(|at| rest.split_at_checked(at)) {
+        out.push_str(plain);
+        let mut characters = tail.chars();
+        match characters.next() {
+            Some('"') => out.push_str(r#"\\\""#),
+            Some('\\') => out.push_str(r"\\\\"),
+            Some('\n') => out.push_str(r"\\n"),
+            Some('\r') => out.push_str(r"\\r"),
+            Some('\t') => out.push_str(r"\\t"),
+            Some('\u{8}') => out.push_str(r"\\b"),
+            Some('\u{c}') => out.push_str(r"\\f"),
+            Some(other @ ('\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')) => {
+                let _ = write!(out, r"\\u{:04x}", u32::from(other));
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests;
