@@ -58,7 +58,12 @@ pub struct EnvoyConfig {
 impl EnvoyConfig {
     /// `envoy/envoy.yaml` in front of `upstream`.
     pub fn new(upstream: SocketAddr) -> Self {
-        let path = root().join("envoy/envoy.yaml");
+        Self::shipped("envoy.yaml", upstream)
+    }
+
+    /// A file of `envoy/` in front of `upstream`. Its first listener and its first cluster are the ones that tests use.
+    pub fn shipped(file: &str, upstream: SocketAddr) -> Self {
+        let path = root().join("envoy").join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let bootstrap = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut config = Self { bootstrap, concurrency: 1, log_level: "info", needs_wasm: true };
@@ -133,6 +138,14 @@ impl EnvoyConfig {
         cluster["load_assignment"]["cluster_name"] = json!(name);
         cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] = address(upstream);
         self.clusters_mut().push(cluster);
+        self
+    }
+
+    /// Points a cluster of the shipped file at another address.
+    pub fn cluster_address(mut self, name: &str, to: SocketAddr) -> Self {
+        let cluster = self.clusters_mut().iter_mut().find(|cluster| cluster["name"] == name);
+        let cluster = cluster.unwrap_or_else(|| panic!("no cluster {name}"));
+        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] = address(to);
         self
     }
 

@@ -17,12 +17,14 @@
 pub mod client;
 pub mod credential;
 pub mod envoy;
+pub mod ratelimit;
 pub mod upstream;
 pub mod wire;
 
 pub use client::{Client, Raw, Response, raw_exchange};
 pub use credential::Credential;
 pub use envoy::{Envoy, EnvoyConfig, StartError};
+pub use ratelimit::RateLimit;
 pub use upstream::{Answer, Received, Upstream, UpstreamOptions};
 
 use std::path::{Path, PathBuf};
