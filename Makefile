@@ -43,6 +43,13 @@ BINDGEN := target/tools/wasm-bindgen-$(BINDGEN_VERSION)
 OPENAI_VERSION := 3.54.0
 SDK := target/sdk/openai-$(OPENAI_VERSION)/installed
 
+# Debian 12's package; another release of Debian or Ubuntu installs its own. `make test PROMETHEUS=/usr/bin` takes the
+# prometheus and promtool of that directory.
+PROMETHEUS_VERSION := 2.42.0+ds-5+b6
+PROMETHEUS ?= $(CURDIR)/target/prometheus/usr/bin
+export PROMETHEUS
+PROMETHEUS_FILES := $(patsubst $(CURDIR)/%,%,$(PROMETHEUS))/prometheus
+
 BINARYEN_VERSION := 132.0.0
 BINARYEN := target/tools/binaryen-$(BINARYEN_VERSION)/node_modules/.bin
 # What rustc's wasm32-wasip1 may emit, and simd128 of .cargo/config.toml.
@@ -120,7 +127,7 @@ test-artifact: $(WASM) ## Imports, ABI markers, names and size of waypost.wasm
 	@$(CARGO) test --quiet --locked --features cli --test artifact
 
 .PHONY: test-e2e
-test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) ## Tests on a real Envoy
+test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) $(PROMETHEUS_FILES) ## Tests on a real Envoy
 	$(call say,end-to-end tests on $(ENVOY))
 	@$(E2E)
 
@@ -129,7 +136,7 @@ MATRIX := $(addprefix matrix-,$(ENVOY_VERSIONS))
 matrix: $(MATRIX) ## The tests on a real Envoy, on each supported version (`make -k matrix` goes on after a failure)
 	$(call say,end-to-end tests passed on Envoy $(ENVOY_VERSIONS))
 
-$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy $(SDK)
+$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy $(SDK) $(PROMETHEUS_FILES)
 	$(call say,end-to-end tests on Envoy $*)
 	@export ENVOY="$(CURDIR)/target/envoy/$*/bin/envoy"; $(E2E)
 
@@ -230,4 +237,28 @@ target/sdk/openai-%/installed:
 	$(call say,installing the OpenAI client $* into target/sdk/openai-$*)
 	@$(PYTHON) -m venv target/sdk/openai-$*
 	@target/sdk/openai-$*/bin/pip --disable-pip-version-check --quiet install openai==$*
+	@touch $@
+
+# The package is unpacked, not installed, so neither root nor its dependencies are needed. Where apt's own package lists
+# are missing or old, lists of our own are fetched into target/.
+APT := target/prometheus/apt
+target/prometheus/usr/bin/prometheus:
+	$(call say,installing Prometheus into target/prometheus)
+	@if ! command -v apt-get dpkg-deb >/dev/null; then \
+	  echo "Prometheus comes from a Debian package, and there is no apt-get or dpkg-deb here." >&2; \
+	  echo "Install prometheus and promtool, then: make PROMETHEUS=/path/to/their/directory ..." >&2; \
+	  exit 1; \
+	fi
+	@rm -rf target/prometheus
+	@mkdir -p $(APT)/lists/partial $(APT)/cache/archives/partial
+	@cd target/prometheus; \
+	get() { \
+	  apt-get --quiet=2 "$$@" download prometheus=$(PROMETHEUS_VERSION) 2>>apt.log \
+	    || apt-get --quiet=2 "$$@" download prometheus 2>>apt.log; \
+	}; \
+	own=(-o Dir::State::Lists="$$PWD/apt/lists" -o Dir::Cache="$$PWD/apt/cache"); \
+	get || { apt-get --quiet=2 "$${own[@]}" update >>apt.log 2>&1; get "$${own[@]}"; } \
+	  || { cat apt.log >&2; echo "apt-get has no package prometheus" >&2; exit 1; }
+	@dpkg-deb --fsys-tarfile target/prometheus/prometheus_*.deb | tar --extract --directory target/prometheus ./usr/bin
+	@rm -rf $(APT) target/prometheus/prometheus_*.deb target/prometheus/apt.log
 	@touch $@

@@ -12,11 +12,11 @@ mod support;
 
 use hyper::Request;
 use serde_json::{Value, json};
-use std::time::Duration;
-use support::client::{Client, Response, whole};
+use std::time::{Duration, Instant};
+use support::client::{Client, Response, find, whole};
 use support::ratelimit::{Call, Descriptor, RESET_SECONDS};
 use support::upstream::{INPUT_TOKENS, OUTPUT_TOKENS};
-use support::{Answer, Envoy, EnvoyConfig, RateLimit, Upstream, credential};
+use support::{Answer, Envoy, EnvoyConfig, RateLimit, Upstream, credential, raw_exchange};
 
 /// What each answer of the upstream costs.
 const TOKENS: u64 = INPUT_TOKENS + OUTPUT_TOKENS;
@@ -27,6 +27,9 @@ const MODEL: &[&str] = &["consumer", "model"];
 
 /// Nobody reaches it.
 const PLENTY: u64 = 1_000_000;
+
+/// How long a client waits for the rest of a stream before it hangs up.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The keys of the shipped file.
 const ALICE: &str = "alice-key";
@@ -155,6 +158,24 @@ async fn what_has_no_usage_is_not_charged() {
     assert_eq!(charges, [call("bob", "gpt-4o", TOKENS)]);
 }
 
+/// Known and documented: what an upstream has not told cannot be charged.
+#[tokio::test]
+async fn a_stream_whose_client_hangs_up_before_the_usage_is_not_charged() {
+    let Setup { upstream, service, envoy } = setup(PLENTY, PLENTY).await;
+    let event = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"You"}}]}"#;
+    let never = Duration::from_secs(60);
+    upstream.answer_next(Answer::events().data(format!("data: {event}\n\n")).later(never, "data: [DONE]\n\n"));
+    let body = r#"{"model":"gpt-4o","messages":[],"stream":true}"#;
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: ai\r\nauthorization: Bearer {ALICE}\r\n");
+    let request = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let received = raw_exchange(envoy.address(), request.as_bytes(), PATIENCE).await.expect("the start of a stream");
+    assert!(find(&received, event.as_bytes()).is_some(), "{}", String::from_utf8_lossy(&received));
+    let line = &envoy.wait_for_access_log(1).await[0];
+    assert_eq!((&line["status"], &line["total_token"]), (&json!(200), &Value::Null), "{line}");
+    assert_eq!(chat(&envoy, BOB, "gpt-4o").await.status, 200);
+    assert_eq!(service.wait_for_charges(1).await, [call("bob", "gpt-4o", TOKENS)]);
+}
+
 #[tokio::test]
 async fn without_held_headers_the_check_is_by_consumer_and_the_charge_by_both() {
     let configuration = json!({"provider": {"type": "openai", "apiTokens": ["token"]}});
@@ -174,7 +195,7 @@ async fn an_unknown_key_and_a_service_that_is_gone() {
     assert_eq!((service.calls().len(), upstream.take().len()), (0, 0));
     // As the shipped file says: without the service there is no limit.
     drop(service);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(chat(&envoy, ALICE, "gpt-4o").await.status, 200);
     assert!(start.elapsed() < Duration::from_secs(2), "waited {:?} for a service that is gone", start.elapsed());
 }

@@ -17,6 +17,7 @@
 pub mod client;
 pub mod credential;
 pub mod envoy;
+pub mod prometheus;
 pub mod ratelimit;
 pub mod upstream;
 pub mod wire;
@@ -24,6 +25,7 @@ pub mod wire;
 pub use client::{Client, Raw, Response, raw_exchange};
 pub use credential::Credential;
 pub use envoy::{Envoy, EnvoyConfig, StartError};
+pub use prometheus::Prometheus;
 pub use ratelimit::RateLimit;
 pub use upstream::{Answer, Received, Upstream, UpstreamOptions};
 

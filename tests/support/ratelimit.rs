@@ -69,7 +69,7 @@ impl Call {
 
 impl Descriptor {
     fn hits(&self, of_request: u64) -> u64 {
-        self.hits_addend.unwrap_or(of_request.max(1))
+        self.hits_addend.unwrap_or_else(|| of_request.max(1))
     }
 
     /// Its values, one after the other: `alice`, or `alice gpt-4o`.
