@@ -93,6 +93,7 @@ async fn asks_before_a_request_and_charges_its_tokens_afterwards() {
     // The client's key is for the gateway only.
     let received = upstream.take();
     assert!(!credential::leaked(&received[0], ALICE.as_bytes()), "the client's key reached the upstream");
+    assert_eq!(received[0].header("x-mse-consumer"), [b""; 0], "the upstream knows who asks");
     let line = &envoy.wait_for_access_log(1).await[0];
     assert_eq!((&line["consumer"], &line["model"]), (&json!("alice"), &json!("gpt-4o")), "{line}");
     assert_eq!(line["total_token"], TOKENS.to_string(), "{line}");
