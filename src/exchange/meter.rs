@@ -76,6 +76,11 @@ impl Meter {
         self.model = model;
     }
 
+    /// The model as it goes upstream, if it is known.
+    pub(super) fn upstream_model(&self) -> Option<&str> {
+        self.model.as_ref().or(self.facts.model.as_ref()).map(|model| model.upstream.as_str())
+    }
+
     /// Notes that the request is answered here.
     pub(super) fn refused(&mut self, error: &Error) {
         self.refused = Some((error.status(), error.code()));

@@ -355,6 +355,13 @@ impl Exchange {
         }
     }
 
+    /// The model as it goes upstream, where it is known before the request headers leave: it stands in the path, or the
+    /// headers waited for the body.
+    #[must_use]
+    pub fn upstream_model(&self) -> Option<&str> {
+        self.meter.as_ref().and_then(|meter| meter.upstream_model())
+    }
+
     /// Whether [`Ended::details`] are needed to tell whose error it was.
     #[must_use]
     pub fn needs_details(&self) -> bool {

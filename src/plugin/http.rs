@@ -7,7 +7,7 @@ use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::{Edits, Head};
 use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
 use crate::hold::{Advice, Holds};
-use crate::telemetry::Series;
+use crate::telemetry::{Series, log as fields};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::RefCell;
@@ -44,6 +44,13 @@ impl Http {
         let chunk = if size == 0 { Vec::new() } else { host::response_body(size) };
         if let Some(bytes) = exchange.on_response_chunk(&chunk, end, &clock) {
             host::replace_response_body(bytes);
+        }
+    }
+
+    /// Shows the model to the filters that come after, where it is known in time: a rate limit can look at it.
+    fn show_model(&self) {
+        if let Some(model) = self.exchange.upstream_model() {
+            host::set_property(fields::UPSTREAM_MODEL, fields::plain(model).as_bytes());
         }
     }
 
@@ -111,6 +118,7 @@ impl Http {
             WantsBody::No => Action::Continue,
             WantsBody::Whole => {
                 let effect = self.exchange.on_whole_body(&self.config, &host::request_body(size));
+                self.show_model();
                 apply_body(effect)
             }
             WantsBody::Chunks => apply_body(self.exchange.on_request_chunk(&host::request_body(size), true)),
@@ -152,6 +160,7 @@ impl HttpContext for Http {
             HeadersEffect::Send(edits) => {
                 keep_route(&saved);
                 apply_edits(&edits);
+                self.show_model();
                 Action::Continue
             }
             HeadersEffect::Hold { timeout_ms, deaf } => {

@@ -273,6 +273,8 @@ pub struct Labels<'r> {
     pub higress_model: Cow<'r, str>,
     /// Who asks.
     pub consumer: Cow<'r, str>,
+    /// Whose error it was: `gateway`, `upstream` or `client`.
+    pub error_source: &'static str,
     /// Why it failed.
     pub error_type: Cow<'r, str>,
     /// `2xx` to `5xx`, and `0xx` without a response.
@@ -295,9 +297,13 @@ impl<'r> Labels<'r> {
             cluster: clean(or(&record.cluster, UNKNOWN_PLACE), MAX_PLACE),
             provider: label(or(&record.provider, NONE)),
             operation: or(record.operation, NONE),
-            model: label(models.label(record.asked_model().or(record.response_model.as_deref()), succeeded)),
+            model: label(match record.asked_model() {
+                Some(model) if record.configured_model => model,
+                asked => models.label(asked.or(record.response_model.as_deref()), succeeded),
+            }),
             higress_model: label(higress_model),
             consumer: label(consumers.label(record.consumer.as_deref())),
+            error_source: record.failure.as_ref().map_or(NONE, Failure::source),
             error_type: label(error_type(record)),
             status_class: status_class(record.status),
         }

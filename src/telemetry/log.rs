@@ -78,19 +78,29 @@ pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
 pub fn flat(record: &Record) -> Vec<(&'static str, String)> {
     let mut list = Vec::new();
     fields(record, &mut |name, value| {
-        let mut text = String::new();
-        match value {
-            Value::Text(value) => {
-                let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{80}'..='\u{9f}');
-                text.extend(cut(value).chars().map(|c| if harmful(c) { '_' } else { c }));
-            }
+        let text = match value {
+            Value::Text(value) => plain(value),
             Value::Details(_) | Value::Node(_) => return,
-            Value::Number(_) | Value::Time(_) | Value::Bool(_) => value.write(&mut text),
-        }
+            Value::Number(_) | Value::Time(_) | Value::Bool(_) => {
+                let mut text = String::new();
+                value.write(&mut text);
+                text
+            }
+        };
         list.push((name, text));
     });
     list
 }
+
+/// A text as it is written flat: cut, without what could break a line of a log.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{80}'..='\u{9f}');
+    cut(text).chars().map(|c| if harmful(c) { '_' } else { c }).collect()
+}
+
+/// The flat name of the model as it goes upstream.
+pub const UPSTREAM_MODEL: &str = "waypost_upstream_model";
 
 /// Every field that is known, by the name of its flat form.
 fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Value<'a>)) {
@@ -142,7 +152,7 @@ fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Value<'a>)) 
         ("waypost_operation", known(record.operation)),
         ("waypost_consumer", text(&record.consumer)),
         ("waypost_request_model", text(&record.request_model)),
-        ("waypost_upstream_model", text(&record.upstream_model)),
+        (UPSTREAM_MODEL, text(&record.upstream_model)),
         ("waypost_mapping_rule", text(&record.mapping_rule)),
         ("waypost_upstream_path", text(&record.upstream_path)),
         ("waypost_status", number(record.status.map(u64::from))),

@@ -13,7 +13,7 @@
 //! | metric | kind | labels |
 //! |---|---|---|
 //! | `waypost_requests_total` | counter | provider, operation, model, consumer, status class |
-//! | `waypost_errors_total` | counter | provider, operation, model, error type |
+//! | `waypost_errors_total` | counter | provider, operation, model, error source, error type |
 //! | `waypost_tokens_total` | counter | provider, model, consumer, token type |
 //! | `gen_ai_client_token_usage` | histogram | provider, operation, model, token type |
 //! | `gen_ai_server_request_duration_milliseconds` | histogram | provider, operation, model, status class |
@@ -97,6 +97,7 @@ enum Label {
     Consumer,
     TokenType,
     ErrorType,
+    ErrorSource,
     StatusClass,
 }
 
@@ -110,6 +111,7 @@ impl Label {
             Self::Consumer => "consumer",
             Self::TokenType => "gen_ai_token_type",
             Self::ErrorType => "error_type",
+            Self::ErrorSource => "error_source",
             Self::StatusClass => "status_class",
         }
     }
@@ -123,7 +125,7 @@ const REQUESTS: Metric = Metric {
 const ERRORS: Metric = Metric {
     kind: Kind::Counter,
     name: "waypost_errors_total",
-    form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::ErrorType]),
+    form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::ErrorSource, Label::ErrorType]),
 };
 const TOKENS: Metric = Metric {
     kind: Kind::Counter,
@@ -223,6 +225,7 @@ impl Sample {
             Label::Consumer => &labels.consumer,
             Label::TokenType => self.token_type,
             Label::ErrorType => &labels.error_type,
+            Label::ErrorSource => labels.error_source,
             Label::StatusClass => labels.status_class,
         }
     }

@@ -101,14 +101,14 @@ impl Party {
     }
 }
 
-/// Whose error it was, with its code: one of Waypost's own for [`Self::Gateway`], else what the upstream calls it.
+/// Whose error it was, with its code: one of Waypost's own for [`Self::Gateway`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The gateway answered, for a reason that lies with it.
+    /// The gateway answered: Waypost, another filter, or Envoy itself.
     Gateway(Option<String>),
     /// The upstream answered with an error, or not at all.
     Upstream(Option<String>),
-    /// The request was not one that could be served.
+    /// The client went away. The exchange has not failed for that.
     Client(Option<String>),
 }
 
@@ -156,7 +156,7 @@ impl Record {
     /// failure.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.failure.is_some()
+        matches!(self.failure, Some(Failure::Gateway(_) | Failure::Upstream(_)))
             || self.status.is_some_and(|status| status >= 400)
             || self.aborted == Some(Party::Upstream)
     }

@@ -153,7 +153,7 @@ fn a_refusal_is_an_error_of_a_model_without_a_name() {
         shown(&refused(), Style::Waypost),
         [
             format!("waypost_requests_total{{consumer=none,{labels},status_class=4xx}} 1"),
-            format!("waypost_errors_total{{error_type=429,{labels}}} 1"),
+            format!("waypost_errors_total{{error_source=upstream,error_type=429,{labels}}} 1"),
             format!("gen_ai_server_request_duration_milliseconds{{{labels},status_class=4xx}} 31"),
         ]
     );
@@ -209,7 +209,7 @@ fn istio_s_expressions_find_the_same_labels() {
 #[test]
 fn no_label_is_the_end_of_another_one() {
     let names: Vec<&str> = istio().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 7);
+    assert_eq!(names.len(), 8);
     for name in &names {
         assert!(names.iter().all(|other| other == name || !other.ends_with(name)), "{name}");
     }
@@ -286,7 +286,8 @@ mod properties {
                 model: clean(&model, MAX_LABEL),
                 higress_model: clean(&model, MAX_LABEL),
                 consumer: clean(&consumer, MAX_LABEL),
-                error_type: "429".into(),
+                error_source: "upstream",
+        error_type: "429".into(),
                 status_class: "2xx",
             };
             let tags = shipped();
