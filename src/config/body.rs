@@ -36,6 +36,8 @@ pub struct BodySettings {
     pub chat_keys: Keys,
     /// The members of every other body with a model.
     pub model_keys: Keys,
+    /// Nothing of a native Gemini body but the roles of its contents.
+    pub contents_keys: Keys,
 }
 
 /// Members that are acted on whatever is configured; parameters follow in [`BodySettings::generation_keys`].
@@ -90,6 +92,7 @@ impl BodySettings {
             first_byte_timeout_ms: settings.first_byte_timeout.filter(|timeout| *timeout > 0),
             generation_keys,
             model_keys: keys(&["model"], problems)?,
+            contents_keys: keys(&[], problems)?.watching(Watch { list: "contents", key: "role" }),
         })
     }
 

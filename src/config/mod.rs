@@ -139,12 +139,10 @@ pub fn load_node(node: &Node) -> Loaded {
             })
         })
         .collect::<Vec<_>>();
-    let config = Config {
-        needs_route: rules.iter().any(|rule| rule.conditions.needs_route()),
-        needs_cluster: rules.iter().any(|rule| rule.conditions.needs_cluster()),
-        rules,
-        fallback,
-    };
+    let any = |wants: fn(&Rule) -> bool| rules.iter().chain([&fallback]).any(wants);
+    let needs_route = any(|rule| rule.conditions.needs_route() || !matches!(rule.serve, Serve::Untouched));
+    let needs_cluster = any(|rule| rule.conditions.needs_cluster() || rule.statistics.names_clusters());
+    let config = Config { rules, fallback, needs_route, needs_cluster };
     Loaded { config, problems: problems.into_found() }
 }
 
@@ -285,13 +283,13 @@ fn compile_rule(
 const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
 
 impl Config {
-    /// Whether a rule looks at the name of the route, so that it is worth asking the host.
+    /// Whether a rule or a record has to do with the name of the route, so that it is worth asking the host.
     #[must_use]
     pub const fn needs_route(&self) -> bool {
         self.needs_route
     }
 
-    /// Whether a rule looks at the name of the cluster.
+    /// Whether a rule or a metric has to do with the name of the cluster.
     #[must_use]
     pub const fn needs_cluster(&self) -> bool {
         self.needs_cluster

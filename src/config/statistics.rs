@@ -89,6 +89,12 @@ impl Statistics {
         })
     }
 
+    /// Whether metrics are named after the cluster.
+    #[must_use]
+    pub const fn names_clusters(&self) -> bool {
+        matches!(self.metrics, Style::Higress | Style::Both)
+    }
+
     /// Whether responses of this type are looked into.
     #[must_use]
     pub fn reads(&self, content_type: &str) -> bool {

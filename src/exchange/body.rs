@@ -36,7 +36,11 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> R
     let operation = path.operation;
     let format = Format::of(operation, head);
     if !is_edited(provider, operation, &format) {
-        let tells = has_model(operation) && matches!(format, Format::Json | Format::Multipart(_));
+        let tells = match format {
+            Format::Json => has_model(operation) || has_contents(operation),
+            Format::Multipart(_) => has_model(operation),
+            Format::Opaque | Format::BadForm(_) => false,
+        };
         return Ok(if tells { Flow::Observe } else { Flow::Pass });
     }
     if let Format::BadForm(reason) = format {
@@ -140,6 +144,11 @@ const fn has_model(operation: Operation) -> bool {
                 | Operation::Videos
                 | Operation::CountTokens
         )
+}
+
+/// Operations whose conversation is a list of contents, each with a role.
+const fn has_contents(operation: Operation) -> bool {
+    matches!(operation, Operation::GenerateContent | Operation::StreamGenerateContent)
 }
 
 /// Operations that generate text; parameters are for them.
@@ -358,6 +367,7 @@ impl Request {
         let settings = &self.provider.body;
         match self.operation {
             Operation::ChatCompletions | Operation::Messages => &settings.chat_keys,
+            operation if has_contents(operation) => &settings.contents_keys,
             operation if is_generation(operation) => &settings.generation_keys,
             _ => &settings.model_keys,
         }
@@ -380,7 +390,7 @@ impl Request {
 
     /// The model of a body that names none.
     fn default_model(&mut self) -> Option<String> {
-        if self.model.is_none() {
+        if self.model.is_none() && has_model(self.operation) {
             self.model = Some(Model::default_of(&self.provider)?);
             return self.model.as_ref().map(|model| model.upstream.clone());
         }

@@ -46,6 +46,11 @@ enum Own<'h> {
     Whole(&'h str),
 }
 
+/// Whether a header of this name, in lower case, carries a credential, whatever the provider.
+pub(super) fn is_credential(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+}
+
 /// Chooses the credential.
 pub(super) fn choose(provider: &Provider, placement: &Placement, head: &Head, client_query: Option<&str>) -> Put {
     match provider.auth {

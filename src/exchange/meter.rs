@@ -1,6 +1,7 @@
 //! The record of one exchange: what its request was, what its response said, how it ended.
 
 use super::body::Facts;
+use super::credential::is_credential;
 use super::decide::{Decision, Verdict, shown_path};
 use super::head::Head;
 use super::model::Model;
@@ -48,7 +49,9 @@ impl Meter {
         let get = |name: &str| head.get(name);
         let mut capture = (!statistics.attributes.is_empty()).then(|| Capture::new(&statistics.attributes));
         if let Some(capture) = &mut capture {
-            capture.request_headers(&get);
+            // Even if it is configured: no record holds a credential.
+            capture
+                .request_headers(&|name| if is_credential(name) { get(name).map(|_| &b"***"[..]) } else { get(name) });
         }
         let copies = capture.as_ref().is_some_and(Capture::wants_request_body);
         Some(Box::new(Self {
@@ -210,6 +213,16 @@ impl Meter {
                 if captured.separate {
                     properties.push((captured.key.to_owned(), captured.escaped()));
                 } else if captured.to_log {
+                    // As in ai-statistics: an attribute of one of these names is the figure itself.
+                    let figure = match captured.key {
+                        "input_token" => Some(&mut record.tokens.input),
+                        "output_token" => Some(&mut record.tokens.output),
+                        "total_token" => Some(&mut record.tokens.total),
+                        _ => None,
+                    };
+                    if let (Some(figure), Ok(number)) = (figure, captured.text().parse()) {
+                        *figure = Some(number);
+                    }
                     record.attributes.push((captured.key.to_owned(), captured.json));
                 }
             }

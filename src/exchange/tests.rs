@@ -378,3 +378,112 @@ fn a_member_that_only_goes_or_changes_its_name_may_have_any_size() {
     let Outcome::Sent { body: sent, .. } = run(&config, CHAT, &[], &chunks, false) else { panic!() };
     assert_eq!(String::from_utf8(sent).unwrap(), format!(r#"{{"a":1,"tool_list":["{large}"],"b":2}}"#));
 }
+
+// -- Records ----------------------------------------------------------------------------------------------------------
+
+/// One exchange of a JSON request with its response, in these chunks; gives what the client got, and the record.
+fn exchanged(
+    config: &Config,
+    path: &str,
+    body: &str,
+    response: &[(&str, &str)],
+    chunks: &[&[u8]],
+) -> (Vec<u8>, Record) {
+    let mut exchange = Exchange::default();
+    let request = request(path, &[(":method", "POST"), ("content-type", "application/json")], false);
+    assert!(matches!(exchange.on_request_headers(config, request), HeadersEffect::Send(_)));
+    exchange.on_request_chunk(body.as_bytes(), true);
+    let time = core::cell::Cell::new(0);
+    let clock = || {
+        time.set(time.get() + 1_000_000);
+        time.get()
+    };
+    let head = response.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    exchange.on_response_headers(&Head::new(head), false, &clock);
+    let mut client = Vec::new();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let end = index + 1 == chunks.len();
+        client.extend_from_slice(exchange.on_response_chunk(chunk, end, &clock).unwrap_or(chunk));
+    }
+    let outcome = exchange.finish(&Ended { now: clock(), ..Ended::default() }).unwrap();
+    assert!(exchange.finish(&Ended::default()).is_none(), "one record");
+    (client, outcome.record)
+}
+
+const STREAM: &str = "data: {\"id\":\"c1\",\"model\":\"m-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}\n\n\
+    data: {\"id\":\"c1\",\"model\":\"m-1\",\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n\
+    data: {\"id\":\"c1\",\"model\":\"m-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":6,\"total_tokens\":25}}\n\n\
+    data: [DONE]\n\n";
+
+const EVENTS: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/event-stream; charset=utf-8")];
+
+#[test]
+fn a_usage_chunk_that_was_not_asked_for_is_counted_and_not_sent() {
+    let config = configured(json!({"type": "openai"}));
+    let usage = STREAM.split_inclusive("\n\n").nth(2).unwrap();
+    for (options, shown) in [
+        ("", STREAM.replace(usage, "")),
+        (",\"stream_options\":{\"include_usage\":false}", STREAM.replace(usage, "")),
+        (",\"stream_options\":{\"include_usage\":true}", STREAM.to_owned()),
+    ] {
+        let body = format!("{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\"}}],\"stream\":true{options}}}");
+        for size in [1, 7, 100, STREAM.len()] {
+            let chunks: Vec<&[u8]> = STREAM.as_bytes().chunks(size).collect();
+            let (client, record) = exchanged(&config, "/v1/chat/completions", &body, EVENTS, &chunks);
+            assert_eq!(String::from_utf8(client).unwrap(), shown, "{options} {size}");
+            assert_eq!((record.tokens.input, record.tokens.output, record.tokens.total), (Some(19), Some(6), Some(25)));
+            assert_eq!((record.usage_source, record.chat_round), (crate::telemetry::UsageSource::Upstream, Some(1)));
+            assert_eq!(
+                (record.request_model.as_deref(), record.response_model.as_deref()),
+                (Some("gpt-4o"), Some("m-1"))
+            );
+            assert!(record.first_byte < record.first_content && record.first_content < record.end, "{record:?}");
+        }
+    }
+}
+
+#[test]
+fn half_an_event_waits_only_for_as_long_as_it_may_be_taken_out() {
+    let config = configured(json!({"type": "openai"}));
+    let mut exchange = Exchange::default();
+    let request = request("/v1/chat/completions", &[(":method", "POST"), ("content-type", "application/json")], false);
+    let _ = exchange.on_request_headers(&config, request);
+    exchange.on_request_chunk(br#"{"model":"m","stream":true}"#, true);
+    let head = EVENTS.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    exchange.on_response_headers(&Head::new(head), false, &|| 0);
+    for (chunk, sent) in [
+        ("data: {\"choices\"", ""),
+        (":[{\"delta\":", "data: {\"choices\":[{\"delta\":"),
+        ("{}}]}\n", "{}}]}\n"),
+        ("\ndata: {\"choices\":[", "\n"),
+        ("],\"usage\":{}}\n\n", ""),
+    ] {
+        let passed = exchange.on_response_chunk(chunk.as_bytes(), false, &|| 0).unwrap_or(chunk.as_bytes());
+        assert_eq!(core::str::from_utf8(passed).unwrap(), sent, "{chunk}");
+    }
+}
+
+#[test]
+fn an_attribute_named_after_a_figure_is_the_figure() {
+    let statistics = json!({"attributes": [
+        {"key": "input_token", "value_source": "response_body", "value": "cost.in", "apply_to_log": true},
+        {"key": "who", "value_source": "request_header", "value": "x-api-key", "apply_to_log": true},
+    ]});
+    let provider = json!({"type": "openai", "apiTokens": ["token"]});
+    let config = json!({"provider": provider, "statistics": statistics}).to_string();
+    let config = load(config.as_bytes()).unwrap().config;
+    let json = [(":status", "200"), ("content-type", "application/json")];
+    let (_, record) =
+        exchanged(&config, "/v1/chat/completions", r#"{"model":"m"}"#, &json, &[br#"{"cost":{"in":12}}"#]);
+    assert_eq!(record.tokens.input, Some(12));
+    assert!(record.attributes.contains(&("input_token".to_owned(), "12".to_owned())), "{:?}", record.attributes);
+}
+
+#[test]
+fn rounds_are_counted_in_every_dialect_that_has_roles() {
+    let config = configured(json!({"type": "gemini"}));
+    let json = [(":status", "200"), ("content-type", "application/json")];
+    let body = r#"{"contents":[{"role":"user"},{"role":"model"},{"parts":[],"role":"user"}]}"#;
+    let (_, record) = exchanged(&config, "/v1beta/models/gemini-x:generateContent", body, &json, &[b"{}"]);
+    assert_eq!((record.chat_round, record.request_model.as_deref()), (Some(2), Some("gemini-x")));
+}
