@@ -59,8 +59,23 @@ struct Row {
     name: &'static str,
     dialect: Dialect,
     suffix: &'static str,
+    /// The end of the suffix without an id in it: what most paths do not end with.
+    tail: &'static str,
     place: Place,
     aliases: &'static [&'static str],
+}
+
+/// What stands behind the last `{id}` of a suffix, or all of it.
+const fn tail(suffix: &'static str) -> &'static str {
+    let mut at = suffix.len();
+    while let Some(before) = at.checked_sub(1) {
+        let Some((_, tail)) = suffix.split_at_checked(at) else { break };
+        if let Some((_, [b'}', ..])) = suffix.as_bytes().split_at_checked(before) {
+            return tail;
+        }
+        at = before;
+    }
+    suffix
 }
 
 macro_rules! operations {
@@ -82,6 +97,7 @@ macro_rules! operations {
             name: $name,
             dialect: Dialect::$dialect,
             suffix: $suffix,
+            tail: tail($suffix),
             place: Place::$place,
             aliases: &[$($($alias),+)?],
         }),+];
@@ -271,7 +287,8 @@ impl<'a> ClientPath<'a> {
             suffix: "",
             ids: [("", ""); MAX_IDS],
         };
-        TABLE.iter().find_map(|row| passthrough.as_operation(row)).unwrap_or(passthrough)
+        let mut likely = TABLE.iter().filter(|row| path.ends_with(row.tail));
+        likely.find_map(|row| passthrough.as_operation(row)).unwrap_or(passthrough)
     }
 
     /// The value of the id `{name}` as the client sent it, for instance `{model}` in `/models/{model}`.
@@ -391,6 +408,12 @@ mod tests {
         }
         assert_eq!(Operation::all().count(), Operation::COUNT);
         assert!(Operation::all().enumerate().all(|(index, op)| op.index() == index));
+    }
+
+    #[test]
+    fn a_tail_is_what_every_path_of_the_operation_ends_with() {
+        assert_eq!((tail("/chat/completions"), tail("/files/{file_id}")), ("/chat/completions", ""));
+        assert_eq!((tail("/models/{model}:predict"), tail("/a/{b}/c")), (":predict", "/c"));
     }
 
     #[test]

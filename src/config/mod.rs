@@ -41,6 +41,8 @@ pub struct Config {
     fallback: Rule,
     needs_route: bool,
     needs_cluster: bool,
+    records_route: bool,
+    records_cluster: bool,
 }
 
 /// One entry of `_rules_`, or what stands beside them and serves every request that none of them matches.
@@ -140,9 +142,11 @@ pub fn load_node(node: &Node) -> Loaded {
         })
         .collect::<Vec<_>>();
     let any = |wants: fn(&Rule) -> bool| rules.iter().chain([&fallback]).any(wants);
-    let needs_route = any(|rule| rule.conditions.needs_route() || !matches!(rule.serve, Serve::Untouched));
-    let needs_cluster = any(|rule| rule.conditions.needs_cluster() || rule.statistics.names_clusters());
-    let config = Config { rules, fallback, needs_route, needs_cluster };
+    let needs_route = any(|rule| rule.conditions.needs_route());
+    let needs_cluster = any(|rule| rule.conditions.needs_cluster());
+    let records_route = any(|rule| !matches!(rule.serve, Serve::Untouched));
+    let records_cluster = any(|rule| rule.statistics.names_clusters());
+    let config = Config { rules, fallback, needs_route, needs_cluster, records_route, records_cluster };
     Loaded { config, problems: problems.into_found() }
 }
 
@@ -283,16 +287,28 @@ fn compile_rule(
 const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
 
 impl Config {
-    /// Whether a rule or a record has to do with the name of the route, so that it is worth asking the host.
+    /// Whether a rule looks at the name of the route.
     #[must_use]
     pub const fn needs_route(&self) -> bool {
         self.needs_route
     }
 
-    /// Whether a rule or a metric has to do with the name of the cluster.
+    /// Whether a rule looks at the name of the cluster.
     #[must_use]
     pub const fn needs_cluster(&self) -> bool {
         self.needs_cluster
+    }
+
+    /// Whether a rule or a record has to do with the name of the route, so that it is worth asking the host.
+    #[must_use]
+    pub const fn reads_route(&self) -> bool {
+        self.needs_route || self.records_route
+    }
+
+    /// Whether a rule or a metric has to do with the name of the cluster.
+    #[must_use]
+    pub const fn reads_cluster(&self) -> bool {
+        self.needs_cluster || self.records_cluster
     }
 
     /// How many series of metrics there may be.

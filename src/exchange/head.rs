@@ -27,6 +27,12 @@ impl Head {
         self.get(name).and_then(|value| core::str::from_utf8(value).ok())
     }
 
+    /// How many headers of that name there are.
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        self.fields.iter().filter(|(field, _)| field == name).count()
+    }
+
     /// Whether a header of that name is there.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -49,6 +55,17 @@ impl Edits {
     /// Sets a header.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
+    }
+
+    /// The same effect on these headers with fewer calls: what stands there as it is to be is not set, and the only
+    /// value of a header that is set need not be removed first.
+    #[must_use]
+    pub fn reduced(mut self, head: &Head) -> Self {
+        let Self { remove, set, .. } = &mut self;
+        remove.retain(|name| head.count(name) != 1 || !set.iter().any(|(other, _)| other == name));
+        set.retain(|(name, value)| head.count(name) != 1 || head.get(name) != Some(value.as_bytes()));
+        self.credential = None;
+        self
     }
 
     /// The new value of a header, if it is set.

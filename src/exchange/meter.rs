@@ -152,8 +152,9 @@ impl Meter {
 
     /// Whether it takes the host's word to tell whose error it was.
     pub(super) fn needs_details(&self) -> bool {
-        self.refused.is_none()
-            && self.response.as_ref().is_none_or(|response| response.status >= 400 || response.times().end.is_none())
+        self.response
+            .as_ref()
+            .is_none_or(|response| response.times().end.is_none() || (self.refused.is_none() && response.status >= 400))
     }
 
     /// The record, at the end of everything.

@@ -34,9 +34,9 @@ pub struct RequestHeaders {
     pub head: Head,
     /// Host and path as the client sent them, where an earlier attempt already rewrote the headers.
     pub saved: Option<Saved>,
-    /// Name of the Envoy route, if [`Config::needs_route`].
+    /// Name of the Envoy route, if [`Config::reads_route`].
     pub route: Option<String>,
-    /// Name of the Envoy cluster, if [`Config::needs_cluster`].
+    /// Name of the Envoy cluster, if [`Config::reads_cluster`].
     pub cluster: Option<String>,
     /// Whether there is neither body nor trailers.
     pub end_of_stream: bool,
@@ -110,15 +110,14 @@ pub struct ResponseEffect {
     pub remove_length: bool,
 }
 
-/// How an exchange ended, as the host tells it.
+/// How an exchange ended, as the host tells it; needed only where [`Exchange::needs_details`].
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
     /// The time, as of [`Clock`].
     pub now: u64,
-    /// The status of the response, if there was one. Needed only where its headers were not seen.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
-    /// Envoy's response code details: `via_upstream`, `downstream_remote_disconnect`. Needed only where
-    /// [`Exchange::needs_details`].
+    /// Envoy's response code details: `via_upstream`, `downstream_remote_disconnect`.
     pub details: String,
 }
 
@@ -188,6 +187,7 @@ impl Exchange {
                 if let Some(meter) = &mut self.meter {
                     meter.sent(path, credential_at, model);
                 }
+                let edits = edits.reduced(&request.head);
                 match flow {
                     Flow::Chunks => {
                         let body = Box::new(body::Stream::new(&provider, operation, &request.head, false));
@@ -303,7 +303,7 @@ impl Exchange {
                 if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.facts.stream) {
                     edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
                 }
-                BodyEffect::Release { edits, body: body.changed }
+                BodyEffect::Release { edits: edits.reduced(&request.head), body: body.changed }
             }
             Verdict::Refuse(error, dialect) => BodyEffect::Reply(self.refuse(&error, dialect)),
             Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,
@@ -362,7 +362,7 @@ impl Exchange {
         self.meter.as_ref().and_then(|meter| meter.upstream_model())
     }
 
-    /// Whether [`Ended::details`] are needed to tell whose error it was.
+    /// Whether it takes the host's word to tell how it ended: there was no response, or no end of one, or an error.
     #[must_use]
     pub fn needs_details(&self) -> bool {
         self.meter.as_ref().is_some_and(|meter| meter.needs_details())

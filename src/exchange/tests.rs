@@ -1,3 +1,4 @@
+use super::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use super::*;
 use crate::config::load;
 use serde_json::{Value, json};
@@ -303,17 +304,24 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
     let config = configured(
         json!({ "type": "openai", "baseUrl": "https://h/base", "endpoints": { "chat_completions": "/x?a=1" } }),
     );
-    let first = request(CHAT, &[("authorization", "Bearer client")], true);
-    let saved = Saved { authority: b"gw".to_vec(), path: CHAT.as_bytes().to_vec() };
-    let HeadersEffect::Send(once) = Exchange::default().on_request_headers(&config, first) else { panic!() };
-    let mut again = request(
-        once.value(":path").unwrap(),
-        &[("authorization", "Bearer token"), ("x-envoy-original-path", CHAT)],
-        true,
-    );
-    again.saved = Saved::from_bytes(&saved.to_bytes());
-    let HeadersEffect::Send(twice) = Exchange::default().on_request_headers(&config, again) else { panic!() };
-    assert_eq!(once.set, twice.set);
+    let sent = |request: RequestHeaders| {
+        let HeadersEffect::Send(edits) = Exchange::default().on_request_headers(&config, request) else { panic!() };
+        edits.set
+    };
+    let once = sent(request(CHAT, &[("authorization", "Bearer client")], true));
+    // Nothing is set that is there already.
+    let names: Vec<&str> = once.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, [":path", ORIGINAL_PATH, ":authority", ORIGINAL_HOST, "authorization"]);
+    let again = |missing: &str| {
+        let fields: Vec<_> = once.iter().filter(|(name, _)| name != missing && !name.starts_with(':')).collect();
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut again = request("/x?a=1", &fields, true);
+        again.saved = Saved::from_bytes(&Saved { authority: b"gw".to_vec(), path: CHAT.into() }.to_bytes());
+        sent(again)
+    };
+    let authority = (":authority".to_owned(), "h".to_owned());
+    assert_eq!(again(""), [authority.clone()]);
+    assert_eq!(again("authorization"), [authority, ("authorization".to_owned(), "Bearer token".to_owned())]);
 }
 
 const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n\u{1}--\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nMODEL\r\n--b--\r\n";

@@ -10,7 +10,7 @@ use crate::hold::{Advice, Holds};
 use crate::telemetry::{Series, log as fields};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -34,10 +34,17 @@ impl Http {
         Self { id, config, holds, series, exchange: Exchange::default(), started: Instant::now() }
     }
 
-    /// Takes note of a part of the response, and of its end.
+    /// Takes note of a part of the response, and of its end. All of it comes at one time.
     fn response_part(&mut self, size: usize, end: bool) {
         let Self { exchange, started, .. } = self;
-        let clock = || nanoseconds(*started);
+        let now = Cell::new(None);
+        let clock = || {
+            now.get().unwrap_or_else(|| {
+                let time = nanoseconds(*started);
+                now.set(Some(time));
+                time
+            })
+        };
         if !exchange.wants_response() {
             return exchange.on_unread_response(end, &clock);
         }
@@ -59,8 +66,9 @@ impl Http {
         if !self.exchange.is_metered() {
             return;
         }
-        let mut ended = Ended { now: nanoseconds(self.started), ..Ended::default() };
+        let mut ended = Ended::default();
         if self.exchange.needs_details() {
+            ended.now = nanoseconds(self.started);
             ended.details = host::property(&["response", "code_details"]).unwrap_or_default();
             ended.status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
         }
@@ -107,8 +115,8 @@ impl Http {
         RequestHeaders {
             head,
             saved: saved.and_then(|bytes| Saved::from_bytes(&bytes)),
-            route: named(self.config.needs_route(), "route_name", "route_name"),
-            cluster: named(self.config.needs_cluster(), "cluster_name", "cluster_name"),
+            route: named(self.config.reads_route(), "route_name", "route_name"),
+            cluster: named(self.config.reads_cluster(), "cluster_name", "cluster_name"),
             end_of_stream,
         }
     }
