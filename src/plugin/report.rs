@@ -16,9 +16,7 @@ pub(super) fn write(outcome: &Outcome, series: &mut Series) {
         Some(text) => host::set_property(&statistics.log_key, text.as_bytes()),
         None => warn!("waypost: what stands in `{}` is no log and is left alone", statistics.log_key),
     }
-    for (key, value) in fields::flat(record) {
-        host::set_property(key, value.as_bytes());
-    }
+    fields::flat(record, &mut |key, value| host::set_property(key, value.as_bytes()));
     for (key, value) in properties {
         host::set_property(key, value.as_bytes());
     }
