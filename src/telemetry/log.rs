@@ -251,12 +251,20 @@ impl Value<'_> {
 
 /// A number in at least that many digits. Formatting takes five times as long, and there are twenty in a record.
 fn push_number(out: &mut String, number: u64, digits: u32) {
-    let mut left = digits.max(number.checked_ilog10().unwrap_or_default().saturating_add(1));
-    while left > 0 {
-        left = left.saturating_sub(1);
-        let digit = number / 10u64.saturating_pow(left) % 10;
-        out.push(char::from(b'0'.saturating_add(u8::try_from(digit).unwrap_or_default())));
+    /// How many digits the largest number has.
+    const MOST_DIGITS: usize = 20;
+    let mut text = [b'0'; MOST_DIGITS];
+    let (mut rest, mut length) = (number, 0_u32);
+    for place in text.iter_mut().rev() {
+        let (tens, digit) = (rest / 10, rest % 10);
+        if rest == 0 && length >= digits {
+            break;
+        }
+        *place = b'0'.saturating_add(u8::try_from(digit).unwrap_or_default());
+        (rest, length) = (tens, length.saturating_add(1));
     }
+    let start = MOST_DIGITS.saturating_sub(usize::try_from(length).unwrap_or_default());
+    out.push_str(text.get(start..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 fn write_node(out: &mut String, node: &Node) {
