@@ -1,5 +1,5 @@
-//! Waypost sends every AI request down the right upstream path: it computes host and path, maps the model name and puts
-//! exactly one credential on the request.
+//! Waypost sends every AI request down the right upstream path: it computes host and path, maps the model name, puts
+//! exactly one credential on the request and records what it cost.
 //!
 //! # The map of the house
 //!
@@ -13,6 +13,17 @@
 //! | which path | [`path`] | THE RULE: endpoint, base path, version prefix, suffix, query |
 //! | which credential | [`exchange`] | what is removed, what is put on |
 //! | what changes in the body | [`exchange`], [`json`], [`multipart`] | splices; all other bytes stay |
+//!
+//! What its response goes through, as it passes:
+//!
+//! | step | module | decides |
+//! |---|---|---|
+//! | is it read, and how | [`exchange`] | document or stream; when its first byte, reasoning and content came |
+//! | what if it is compressed | [`inflate`] | gzip, for observation only |
+//! | what is one message | [`framing`] | events, lines, elements, frames; and which event a client does not get |
+//! | what did it cost | [`usage`] | tokens, model, id, error, in every dialect |
+//! | what else is wanted | [`attributes`] | values from headers and bodies, as ai-statistics names them |
+//! | what is left behind | [`telemetry`] | one record: log fields, metrics, their labels and how many there may be |
 //!
 //! [`config`] compiles a configuration into what those steps look up; [`provider`] is the table of what is known of each
 //! vendor. [`exchange::decide`] is the one function that the filter and `waypost explain` ([`explain`]) both call.

@@ -26,6 +26,8 @@ use waypost::exchange::decide::Client;
 use waypost::exchange::head::Head;
 use waypost::explain::{Request, explain};
 use waypost::operation::{Dialect, Operation};
+use waypost::telemetry::{self, Consumers, Kind, Labels, Models, Party, Record, Series, Style, UsageSource};
+use waypost::usage::Usage;
 
 const README: &str = include_str!("../README.md");
 const MAKEFILE: &str = include_str!("../Makefile");
@@ -205,6 +207,12 @@ fn the_tables_of_keys_are_those_of_the_schema() {
     // Written by Higress, by nobody else.
     envelope.remove("_plugin_id_");
     assert_eq!(keys("The envelope"), envelope);
+    let statistics = &schema["properties"]["statistics"]["properties"];
+    let attribute = &statistics["attributes"]["anyOf"][0]["items"]["properties"];
+    for (heading, properties) in [("Keys of `statistics`", statistics), ("Keys of an attribute", attribute)] {
+        let known: BTreeSet<String> = properties.as_object().expect("properties").keys().cloned().collect();
+        assert_eq!(keys(heading), known);
+    }
 }
 
 #[test]
@@ -263,6 +271,172 @@ fn the_error_codes_are_those_of_the_code() {
     let shown: Vec<_> = table("Errors").iter().map(|row| format!("{} {}", row[0], row[1])).collect();
     let expected: Vec<_> = errors().iter().map(|error| format!("`{}` {}", error.code(), error.status())).collect();
     assert_eq!(shown, expected);
+}
+
+// -- Records ----------------------------------------------------------------------------------------------------------
+
+/// Two records, of which one or the other has every field there is. All are spelt out, so that a new one is not forgotten.
+fn records() -> [Record; 2] {
+    let text = || Some("text".to_owned());
+    let details = || vec![("detail".into(), 1)];
+    let tokens = Usage {
+        input: Some(1),
+        output: Some(2),
+        total: Some(3),
+        cached_input: Some(1),
+        cache_write: Some(1),
+        reasoning: Some(1),
+        tool_input: Some(1),
+        audio_input: Some(1),
+        audio_output: Some(1),
+        image_input: Some(1),
+        image_output: Some(1),
+        includes_cache: Some(true),
+        includes_reasoning: Some(true),
+        input_details: details(),
+        output_details: details(),
+    };
+    let complete = Record {
+        provider: "openai".to_owned(),
+        operation: "chat_completions",
+        route: "route".to_owned(),
+        cluster: "cluster".to_owned(),
+        consumer: text(),
+        request_model: text(),
+        upstream_model: text(),
+        configured_model: true,
+        mapping_rule: text(),
+        response_model: text(),
+        upstream_path: text(),
+        status: Some(200),
+        streamed: true,
+        tokens,
+        usage_source: UsageSource::Upstream,
+        first_byte: Some(1_000_000),
+        first_reasoning: Some(2_000_000),
+        first_content: Some(3_000_000),
+        end: Some(9_000_000),
+        chat_id: text(),
+        chat_round: Some(1),
+        session_id: text(),
+        aborted: None,
+        failure: None,
+        oversized_event: true,
+        attributes: Vec::new(),
+    };
+    let failed = Record {
+        aborted: Some(Party::Upstream),
+        failure: Some(telemetry::Failure::Upstream(text())),
+        usage_source: UsageSource::None("absent"),
+        ..complete.clone()
+    };
+    [complete, failed]
+}
+
+/// The keys of an object that is escaped as the inside of a string.
+fn escaped_keys(text: &str) -> BTreeSet<String> {
+    let text: String = serde_json::from_str(&format!("\"{text}\"")).expect("a string");
+    let object: Value = serde_json::from_str(&text).expect("an object");
+    object.as_object().expect("an object").keys().cloned().collect()
+}
+
+#[test]
+fn the_log_fields_are_those_of_the_code() {
+    let heading = "Log fields";
+    let (mut object, mut flat) = (BTreeSet::new(), BTreeSet::new());
+    for record in records() {
+        object.extend(escaped_keys(&telemetry::log::ai_log(&record, None).expect("a log")));
+        let names = telemetry::log::flat(&record).into_iter();
+        flat.extend(names.map(|(name, _)| name.strip_prefix("waypost_").expect("the prefix").to_owned()));
+    }
+    assert_eq!(keys(heading), object);
+    let marked: BTreeSet<String> = table(heading)
+        .iter()
+        .flat_map(|row| row[0].split(", "))
+        .filter_map(|field| field.strip_suffix('*'))
+        .flat_map(spans)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(marked, &object - &flat);
+    let times: BTreeSet<String> = object.into_iter().filter(|field| field.starts_with("time_to_")).collect();
+    assert_eq!(keys("Three first tokens"), times);
+}
+
+#[test]
+fn the_reasons_for_missing_usage_are_those_of_the_code() {
+    let sources = [include_str!("../src/exchange/response.rs"), include_str!("../src/exchange/meter.rs")].concat();
+    let constants = sources.split("pub(in crate::exchange) const ").skip(1);
+    let constants = constants.filter_map(|rest| rest.split_once(';')?.0.split_once(": &str = \"")?.1.split('"').next());
+    let literals = sources.split("UsageSource::None(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let reasons: BTreeSet<String> = constants.chain(literals).map(str::to_owned).collect();
+    assert_eq!(keys("Token usage"), reasons);
+}
+
+/// A host that admits no series and notes what it is asked to define: every metric once, with the names of its labels.
+#[derive(Default)]
+struct Metrics(Vec<(Kind, String)>);
+
+impl telemetry::Host for Metrics {
+    fn admit(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn define(&mut self, kind: Kind, name: &str) -> Option<u32> {
+        self.0.push((kind, name.to_owned()));
+        None
+    }
+
+    fn count(&mut self, _: Kind, _: u32, _: u64) {}
+}
+
+/// The metrics of a style.
+fn metrics(style: Style) -> Vec<(Kind, String)> {
+    let (mut series, mut host) = (Series::new(0), Metrics::default());
+    for record in records() {
+        let labels = Labels::new(&record, &Models::default(), &Consumers::default());
+        series.count(&mut host, &telemetry::samples(&record, style), &labels);
+    }
+    host.0
+}
+
+#[test]
+fn the_metrics_are_those_of_the_code() {
+    let mut expected = BTreeSet::new();
+    for (kind, name) in metrics(Style::Waypost) {
+        let (labels, metric) = name.rsplit_once(";.;").unwrap_or(("", &name));
+        let labels = labels.split(";.;").filter_map(|label| label.split_once("=.=")).map(|(name, _)| name);
+        let labels: Vec<_> = labels.map(|label| format!("`{label}`")).collect();
+        let kind = if kind == Kind::Counter { "counter" } else { "histogram" };
+        let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+        expected.insert(format!("`{metric}` {kind} {labels}"));
+    }
+    for (kind, name) in metrics(Style::Higress) {
+        assert_eq!(kind, Kind::Counter, "{name}");
+        if let Some((before, metric)) = name.rsplit_once(".metric.") {
+            assert_eq!(before, "route.overflow.upstream.overflow.model.overflow.consumer.overflow");
+            expected.insert(format!("`{metric}`"));
+        }
+    }
+    let shown = table("Metrics").into_iter().filter(|row| row[0].starts_with('`')).map(|row| match row.as_slice() {
+        [metric, kind, labels, _] => format!("{metric} {kind} {labels}"),
+        row => row[0].to_owned(),
+    });
+    assert_eq!(shown.collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn the_shipped_envoy_takes_the_labels_out_of_the_metrics() {
+    let read = |text: &str| serde_saphyr::from_str::<Value>(text).expect("YAML")["stats_config"].clone();
+    let shipped = read(include_str!("../envoy/envoy.yaml"));
+    assert_eq!(shipped, read(include_str!("../testdata/telemetry/stats_tags.yaml")));
+    let tags = shipped["stats_tags"].as_array().expect("a list").iter().filter_map(|tag| tag["tag_name"].as_str());
+    let tags: BTreeSet<_> = tags.collect();
+    let rows = table("Metrics");
+    let labels: BTreeSet<_> = rows.iter().filter(|row| row.len() == 4).flat_map(|row| spans(row[2])).collect();
+    let higress: BTreeSet<_> = tags.iter().filter(|tag| tag.starts_with("ai_")).copied().collect();
+    assert_eq!(tags, &labels | &higress);
+    let prose: String = section("Metrics").collect();
+    assert!(higress.iter().all(|tag| prose.contains(&format!("`{tag}`"))));
 }
 
 // -- Names ------------------------------------------------------------------------------------------------------------
