@@ -353,7 +353,7 @@ fn the_log_fields_are_those_of_the_code() {
     let marked: BTreeSet<String> = table(heading)
         .iter()
         .flat_map(|row| row[0].split(", "))
-        .filter_map(|field| field.strip_suffix('*'))
+        .filter_map(|field| field.strip_suffix("\\*"))
         .flat_map(spans)
         .map(str::to_owned)
         .collect();
@@ -437,6 +437,10 @@ fn the_shipped_envoy_takes_the_labels_out_of_the_metrics() {
     assert_eq!(tags, &labels | &higress);
     let prose: String = section("Metrics").collect();
     assert!(higress.iter().all(|tag| prose.contains(&format!("`{tag}`"))));
+    let istio =
+        include_str!("../envoy/istio.yaml").split("extraStatTags: [").nth(1).and_then(|rest| rest.split(']').next());
+    let istio = istio.expect("a list").split(',').map(|tag| tag.trim_matches(['#', ' ', '\n']));
+    assert_eq!(istio.collect::<BTreeSet<_>>(), labels);
 }
 
 // -- Names ------------------------------------------------------------------------------------------------------------
