@@ -4,10 +4,6 @@
 pub const SESSION_HEADERS: [&str; 4] =
     ["x-openclaw-session-key", "x-clawdbot-session-key", "x-moltbot-session-key", "x-agent-session"];
 
-/// The path suffixes that stand in for an empty `enable_path_suffixes` where one of the default sets of attributes is
-/// used.
-pub const DEFAULT_PATH_SUFFIXES: [&str; 2] = ["/completions", "/messages"];
-
 /// The session id of a request: the first header that is there and not empty. Bytes that are not UTF-8 are replaced.
 ///
 /// `configured` is `session_id_header`, in lower case as the host names headers.
@@ -60,13 +56,13 @@ mod tests {
 
     #[test]
     fn paths_are_compared_by_their_end_without_the_query() {
-        let defaults = DEFAULT_PATH_SUFFIXES.map(str::to_owned);
+        let some = ["/completions", "/messages"].map(str::to_owned);
         for (suffixes, path, enabled) in [
             (&[][..], "/v1/responses", true),
-            (&defaults, "/v1/chat/completions", true),
-            (&defaults, "/v1/chat/completions?api-version=1", true),
-            (&defaults, "/v1/messages", true),
-            (&defaults, "/v1/responses?x=/messages", false),
+            (&some, "/v1/chat/completions", true),
+            (&some, "/v1/chat/completions?api-version=1", true),
+            (&some, "/v1/messages", true),
+            (&some, "/v1/responses?x=/messages", false),
             (&["*".to_owned()], "/v1/responses", true),
         ] {
             assert_eq!(path_enabled(suffixes, path), enabled, "{path}");

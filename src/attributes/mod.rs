@@ -21,7 +21,7 @@ use self::builtin::Builtin;
 pub use self::calls::{MAX_CALL_NAME, MAX_CALLS};
 pub use self::capture::{Capture, Captured};
 pub use self::clip::MARKER;
-pub use self::filters::{DEFAULT_PATH_SUFFIXES, SESSION_HEADERS, content_type_enabled, path_enabled, session_id};
+pub use self::filters::{SESSION_HEADERS, content_type_enabled, path_enabled, session_id};
 use self::gjson::Path;
 
 /// How much of a body is worth keeping a copy of, in bytes: the caller shows no body that is longer. Also the most that

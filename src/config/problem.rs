@@ -233,6 +233,14 @@ impl Problems {
         self.found.iter().skip(mark).filter(|problem| problem.severity == Severity::Error)
     }
 
+    /// Makes warnings of the errors below `key` at the current place: what is wrong there harms no request.
+    pub fn soften(&mut self, key: &str) {
+        let path = self.path_of(key);
+        for problem in self.found.iter_mut().filter(|problem| problem.path.starts_with(&path)) {
+            problem.severity = problem.severity.min(Severity::Warning);
+        }
+    }
+
     /// The errors found at the current place and below it, whenever.
     pub fn errors_here(&self) -> impl Iterator<Item = &Problem> {
         self.errors_since(0).filter(|problem| {

@@ -50,11 +50,14 @@ pub struct Statistics {
 
 impl Statistics {
     /// Compiles `statistics`, or what holds without it. `global` is given for those of a rule.
+    ///
+    /// Whatever is wrong in it is a warning: a request is not to be refused because of what is written down about it.
     pub(super) fn compile(
         settings: Option<&StatisticsSettings>,
         global: Option<&Rc<Self>>,
         problems: &mut Problems,
     ) -> Rc<Self> {
+        problems.soften("statistics");
         let none = StatisticsSettings::default();
         let settings = settings.unwrap_or(&none);
         problems.at("statistics", |problems| {
@@ -95,6 +98,12 @@ impl Statistics {
         matches!(self.metrics, Style::Higress | Style::Both)
     }
 
+    /// Whether the usage of a stream is read where the client's path is this, so that it is worth asking for.
+    #[must_use]
+    pub fn reads_streams(&self, path: &str) -> bool {
+        self.usage && attributes::path_enabled(&self.path_suffixes, path) && self.reads("text/event-stream")
+    }
+
     /// Whether responses of this type are looked into.
     #[must_use]
     pub fn reads(&self, content_type: &str) -> bool {
@@ -123,7 +132,8 @@ fn attributes(settings: &StatisticsSettings, problems: &mut Problems) -> Attribu
                     }
                     list.push(attribute);
                 }
-                Err(reason) => problems.error(Kind::Invalid { reason }),
+                // As in ai-statistics, which finds nothing then; the requests themselves are not at stake.
+                Err(reason) => problems.warn(Kind::Invalid { reason }),
             });
         }
     });

@@ -25,17 +25,17 @@ pub enum Flow {
     Hold,
 }
 
-/// How the body of a request goes through, as far as its headers tell.
+/// How the body of a request goes through, as far as its headers tell. `asks` says that the usage of a stream is wanted.
 ///
 /// # Errors
 /// The body may have to change, and its headers already tell that it cannot be read.
-pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> Result<Flow, Error> {
+pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head, asks: bool) -> Result<Flow, Error> {
     if provider.paths.needs_body_model(path) {
         return Ok(Flow::Hold);
     }
     let operation = path.operation;
     let format = Format::of(operation, head);
-    if !is_edited(provider, operation, &format) {
+    if !is_edited(provider, operation, &format, asks) {
         let tells = match format {
             Format::Json => has_model(operation) || has_contents(operation),
             Format::Multipart(_) => has_model(operation),
@@ -57,7 +57,7 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head) -> R
 }
 
 /// Whether a body may have to change.
-fn is_edited(provider: &Provider, operation: Operation, format: &Format) -> bool {
+fn is_edited(provider: &Provider, operation: Operation, format: &Format, asks: bool) -> bool {
     let settings = &provider.body;
     let maps = !provider.models.is_identity();
     !provider.original
@@ -65,7 +65,7 @@ fn is_edited(provider: &Provider, operation: Operation, format: &Format) -> bool
             Format::Opaque => false,
             Format::Multipart(_) | Format::BadForm(_) => maps,
             Format::Json => {
-                let generates = asks_usage(provider, operation)
+                let generates = (asks && asks_usage(provider, operation))
                     || edits_messages(provider, operation)
                     || changes_roles(provider, operation)
                     || !settings.params.is_empty();
@@ -232,8 +232,8 @@ pub(super) enum Chunk {
 }
 
 impl Stream {
-    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, head: &Head, observed: bool) -> Self {
-        let request = Request::new(provider, operation);
+    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, head: &Head, asks: bool, observed: bool) -> Self {
+        let request = Request::new(provider, operation, asks);
         let editor = match Format::of(operation, head) {
             Format::Multipart(boundary) => AnyEditor::Multipart(multipart::Editor::new(&boundary)),
             Format::Json | Format::Opaque | Format::BadForm(_) => {
@@ -288,24 +288,30 @@ pub(super) struct Whole {
 }
 
 /// Reads and edits a whole body; `head` tells whether it is to be edited at all.
-pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, body: &[u8]) -> Result<Whole, Error> {
+pub(super) fn whole(
+    provider: &Rc<Provider>,
+    operation: Operation,
+    head: &Head,
+    body: &[u8],
+    asks: bool,
+) -> Result<Whole, Error> {
     if body.is_empty() {
         return Ok(Whole::default());
     }
-    let mut request = Request::new(provider, operation);
+    let mut request = Request::new(provider, operation, asks);
     let format = Format::of(operation, head);
     if let Format::Multipart(boundary) = &format {
         let mut editor = multipart::Editor::new(boundary);
         let output = editor.feed(body, &mut request)?;
         editor.finish()?;
         let changed = match output {
-            Output::Bytes(bytes) if is_edited(provider, operation, &format) => Some(bytes),
+            Output::Bytes(bytes) if is_edited(provider, operation, &format, asks) => Some(bytes),
             Output::Bytes(_) | Output::Unchanged => None,
         };
         return Ok(Whole { facts: request.facts(), changed });
     }
     if is_generation(operation) && provider.body.needs_model_first() {
-        let mut first = Request::new(provider, operation);
+        let mut first = Request::new(provider, operation, asks);
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
     }
@@ -315,7 +321,7 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
         let edited = provider.body.messages.apply(tree).map(|tree| tree.to_json().into_bytes());
         changed = edited.or(changed);
     }
-    let changed = changed.filter(|_| is_edited(provider, operation, &format));
+    let changed = changed.filter(|_| is_edited(provider, operation, &format, asks));
     Ok(Whole { facts: request.facts(), changed })
 }
 
@@ -323,6 +329,8 @@ pub(super) fn whole(provider: &Rc<Provider>, operation: Operation, head: &Head, 
 struct Request {
     provider: Rc<Provider>,
     operation: Operation,
+    /// Whether a stream is asked for its usage.
+    asks: bool,
     model: Option<Model>,
     /// The upstream model, where a first pass over the body found it.
     first: Option<String>,
@@ -339,10 +347,11 @@ struct Request {
 }
 
 impl Request {
-    fn new(provider: &Rc<Provider>, operation: Operation) -> Self {
+    fn new(provider: &Rc<Provider>, operation: Operation, asks: bool) -> Self {
         Self {
             provider: Rc::clone(provider),
             operation,
+            asks: asks && asks_usage(provider, operation),
             model: None,
             first: None,
             stream: None,
@@ -398,7 +407,7 @@ impl Request {
     }
 
     fn stream_options(&mut self, raw: &str) -> Edit {
-        if !asks_usage(&self.provider, self.operation) || self.stream == Some(false) {
+        if !self.asks || self.stream == Some(false) {
             self.usage_asked = true;
             return Edit::Keep;
         }
@@ -509,7 +518,7 @@ impl Members for Request {
                 members.push(&name, &value);
             }
         }
-        if self.stream == Some(true) && !self.usage_asked && asks_usage(&provider, self.operation) {
+        if self.stream == Some(true) && !self.usage_asked && self.asks {
             members.push("stream_options", USAGE_OPTIONS);
             self.usage_added = true;
         }

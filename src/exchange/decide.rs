@@ -113,7 +113,7 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
                 refuse(Error::InvalidPath(segment::Unsafe::Control.reason()))
             } else if text.starts_with('/') {
-                send(provider, &path, authority, text, head, body).unwrap_or_else(refuse)
+                send(provider, &path, authority, text, head, body, &rule.statistics).unwrap_or_else(refuse)
             } else {
                 refuse(Error::InvalidPath("does not begin with `/` or is not UTF-8"))
             }
@@ -138,8 +138,10 @@ fn send(
     target: &str,
     head: &Head,
     body: Body<'_>,
+    statistics: &Statistics,
 ) -> Result<Verdict, Error> {
-    let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head)? };
+    let asks = statistics.reads_streams(target);
+    let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head, asks)? };
     if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
         let probe = Fill { model: Some("model"), secret_parameters: &[] };

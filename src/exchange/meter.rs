@@ -183,12 +183,10 @@ impl Meter {
                 provider.id.clone_into(&mut record.provider);
             }
         }
-        let mut broken_stream = false;
         if let Some(response) = &self.response {
             record.streamed = response.is_stream();
             record.oversized_event = response.is_damaged();
             let facts = response.facts();
-            broken_stream = facts.error && response.is_read();
             record.response_model.clone_from(&facts.model);
             record.chat_id.clone_from(&facts.id);
             if self.statistics.usage {
@@ -204,16 +202,19 @@ impl Meter {
         } else {
             record.usage_source = UsageSource::None("no_response");
         }
-        record.failure = self.failure(status, broken_stream, aborted, ended);
+        record.failure = self.failure(status, aborted, ended);
         let mut properties = Vec::new();
         if let Some(capture) = &self.capture {
             for captured in capture.finish(&record.tokens) {
                 if let Some(key) = captured.span_key.filter(|_| !captured.is_null()) {
                     properties.push((["trace_span_tag.", key].concat(), captured.text().into_owned()));
                 }
+                if !captured.to_log {
+                    continue;
+                }
                 if captured.separate {
                     properties.push((captured.key.to_owned(), captured.escaped()));
-                } else if captured.to_log {
+                } else {
                     // As in ai-statistics: an attribute of one of these names is the figure itself.
                     let figure = match captured.key {
                         "input_token" => Some(&mut record.tokens.input),
@@ -247,8 +248,8 @@ impl Meter {
         Outcome { record, properties, statistics: self.statistics }
     }
 
-    /// Whose error it was.
-    fn failure(&self, status: Option<u16>, broken: bool, aborted: Option<Party>, ended: &Ended) -> Option<Failure> {
+    /// Whose error it was. The response is asked for its own word for it.
+    fn failure(&self, status: Option<u16>, aborted: Option<Party>, ended: &Ended) -> Option<Failure> {
         if let Some((_, code)) = self.refused {
             return Some(Failure::Gateway(Some(code.to_owned())));
         }
@@ -257,10 +258,13 @@ impl Meter {
             Some(Party::Upstream) => return Some(Failure::Upstream(Some("reset".to_owned()))),
             None => {}
         }
+        let facts = self.response.as_ref().map(Response::facts);
+        let word = facts.and_then(|facts| facts.error_type.clone());
         if status.is_some_and(|status| status >= 400) {
-            return Some(if ended.by_upstream() { Failure::Upstream(None) } else { Failure::Gateway(None) });
+            return Some(if ended.by_upstream() { Failure::Upstream(word) } else { Failure::Gateway(word) });
         }
-        broken.then(|| Failure::Upstream(Some("error_in_body".to_owned())))
+        let broken = facts.is_some_and(|facts| facts.error);
+        broken.then(|| Failure::Upstream(Some(word.unwrap_or_else(|| "error_in_body".to_owned()))))
     }
 }
 

@@ -188,13 +188,14 @@ impl Exchange {
                     meter.sent(path, credential_at, model);
                 }
                 let edits = edits.reduced(&request.head);
+                let asks = self.asks_usage();
                 match flow {
                     Flow::Chunks => {
-                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, false));
+                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, asks, false));
                         self.state = State::Streaming { body, dialect };
                     }
                     Flow::Observe if self.meter.is_some() => {
-                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, true));
+                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, asks, true));
                         self.state = State::Streaming { body, dialect };
                     }
                     Flow::Buffer => {
@@ -213,6 +214,11 @@ impl Exchange {
             }
             (Verdict::Untouched, _) | (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
         }
+    }
+
+    /// Whether the usage of a stream is read, so that it is worth asking for.
+    fn asks_usage(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.statistics.usage && meter.statistics.reads("text/event-stream"))
     }
 
     fn refuse(&mut self, error: &Error, dialect: Dialect) -> Reply {
@@ -275,7 +281,8 @@ impl Exchange {
         if let Some(meter) = &mut self.meter {
             meter.request_chunk(whole, true);
         }
-        let body = match body::whole(&provider, request.operation(), &request.head, whole) {
+        let asks = self.asks_usage();
+        let body = match body::whole(&provider, request.operation(), &request.head, whole, asks) {
             Ok(body) => body,
             Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
         };
@@ -346,9 +353,11 @@ impl Exchange {
     }
 
     /// Takes note of a chunk whose bytes are not wanted.
-    pub fn on_unread_response(&mut self, end: bool, clock: Clock<'_>) {
+    pub fn on_unread_response(&mut self, size: usize, end: bool, clock: Clock<'_>) {
         if let Some(meter) = &mut self.meter {
-            meter.unread_byte(clock);
+            if size > 0 {
+                meter.unread_byte(clock);
+            }
             if end {
                 meter.response_chunk(&[], true, clock);
             }
@@ -392,7 +401,7 @@ pub fn body_model(
     head: &Head,
     body: &[u8],
 ) -> Result<Option<Model>, Error> {
-    body::whole(provider, operation, head, body).map(|whole| whole.facts.model)
+    body::whole(provider, operation, head, body, false).map(|whole| whole.facts.model)
 }
 
 /// How the request body is wanted.

@@ -495,3 +495,34 @@ fn rounds_are_counted_in_every_dialect_that_has_roles() {
     let (_, record) = exchanged(&config, "/v1beta/models/gemini-x:generateContent", body, &json, &[b"{}"]);
     assert_eq!((record.chat_round, record.request_model.as_deref()), (Some(2), Some("gemini-x")));
 }
+
+#[test]
+fn what_is_not_read_is_not_asked_for() {
+    let provider = json!({"type": "openai", "apiTokens": ["token"]});
+    let body = br#"{"model":"m","stream":true}"#;
+    for statistics in [
+        json!({"disable_openai_usage": true}),
+        json!({"enable_path_suffixes": ["/messages"]}),
+        json!({"enable_content_types": ["application/json"]}),
+    ] {
+        let config = json!({"provider": provider, "statistics": statistics}).to_string();
+        let config = load(config.as_bytes()).unwrap().config;
+        let Outcome::Sent { body: sent, .. } = run(&config, CHAT, &[], &[body], false) else { panic!() };
+        assert_eq!(String::from_utf8_lossy(&sent), String::from_utf8_lossy(body), "{statistics}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_statistics_harms_no_request() {
+    let statistics = json!({
+        "maxSeries": "many",
+        "attributes": [{"key": "a", "value_source": "request_body", "value": "a.#(b==1)"}, {"key": "b", "rule": "all"}],
+    });
+    let provider = json!({"type": "openai", "apiTokens": ["token"]});
+    let rule = json!({"_match_domain_": ["gw"], "provider": provider, "statistics": statistics});
+    for config in [json!({"provider": provider, "statistics": statistics}), json!({"_rules_": [rule]})] {
+        let loaded = load(config.to_string().as_bytes()).unwrap();
+        assert_eq!(loaded.problems.len(), 4, "{:?}", loaded.problems);
+        assert!(matches!(run(&loaded.config, CHAT, &[], &[b"{}"], false), Outcome::Sent { .. }));
+    }
+}

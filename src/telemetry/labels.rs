@@ -287,6 +287,7 @@ impl<'r> Labels<'r> {
     pub fn new(record: &'r Record, models: &Models, consumers: &Consumers) -> Self {
         let succeeded = record.succeeded();
         let higress_model = match (record.model(), record.failed()) {
+            (Some(model), _) if record.configured_model && record.asked_model() == Some(model) => model,
             (Some(model), _) => models.label(Some(model), succeeded),
             (None, true) => "UNKNOWN",
             (None, false) => "unknown",
