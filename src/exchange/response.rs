@@ -307,7 +307,8 @@ impl Hide {
     /// Lets go what cannot be an event that is taken out, whatever follows. The rest waits: a client can do nothing with
     /// half an event.
     fn release(&mut self, pending: &[u8], out: &mut Vec<u8>) {
-        if self.released == 0 && pending.len() <= MAX_HIDDEN && memchr::memmem::find(pending, CHOICE).is_none() {
+        let may_be_hidden = || OTHERS.iter().all(|other| memchr::memmem::find(pending, other).is_none());
+        if self.released == 0 && pending.len() <= MAX_HIDDEN && may_be_hidden() {
             return;
         }
         out.extend_from_slice(pending.get(self.released..).unwrap_or_default());
@@ -315,5 +316,5 @@ impl Hide {
     }
 }
 
-/// Stands in no event that only carries usage.
-const CHOICE: &[u8] = b"\"choices\":[{";
+/// Stand in no event that only carries usage: a choice, and the end of a stream, which some send without its empty line.
+const OTHERS: [&[u8]; 2] = [b"\"choices\":[{", b"[DONE]"];

@@ -221,8 +221,11 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        if self.exchange.is_metered() {
-            self.response_part(0, true);
+        let Self { exchange, started, .. } = self;
+        if exchange.is_metered() {
+            // The host has no body any more, and calls it an error to write to it, which ends the VM. What waits until
+            // now is half an event, and stays behind.
+            let _ = exchange.on_response_chunk(&[], true, &|| nanoseconds(*started));
         }
         Action::Continue
     }
