@@ -24,8 +24,8 @@
 //! Envoy's histograms are approximate, their sums too; exact rates and sums are those of the counters.
 //!
 //! Token types are `input` and `output`; the counter also has their parts `cached_input`, `cache_write_input` and
-//! `reasoning`. `input` is all input here, whether the vendor counts what its cache served or not, so that vendors can be
-//! compared; logs show the vendor's own figure.
+//! `reasoning`. `input` is all input here, whether the vendor counts what its cache served or not, and `output` all output,
+//! reasoning included, so that vendors can be compared; logs show the vendor's own figures.
 
 use super::labels::{Labels, OVERFLOW};
 use super::record::Record;
@@ -278,9 +278,9 @@ fn waypost_samples(record: &Record, put: &mut dyn FnMut(&'static Metric, &'stati
     }
     for (metric, token_type, value) in [
         (&TOKEN_USAGE, "input", tokens.all_input()),
-        (&TOKEN_USAGE, "output", tokens.output),
+        (&TOKEN_USAGE, "output", tokens.all_output()),
         (&TOKENS, "input", tokens.all_input()),
-        (&TOKENS, "output", tokens.output),
+        (&TOKENS, "output", tokens.all_output()),
         (&TOKENS, "cached_input", tokens.cached_input),
         (&TOKENS, "cache_write_input", tokens.cache_write),
         (&TOKENS, "reasoning", tokens.reasoning),

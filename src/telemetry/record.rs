@@ -193,7 +193,7 @@ impl Record {
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<u64> {
         let start = self.first_token().or(self.first_byte).filter(|_| self.streamed)?;
-        let later_tokens = self.tokens.output?.checked_sub(1)?;
+        let later_tokens = self.tokens.all_output()?.checked_sub(1)?;
         self.end?.checked_sub(start)?.checked_div(later_tokens)
     }
 }

@@ -121,6 +121,17 @@ impl Usage {
         self.input.is_some() || self.output.is_some() || self.total.is_some()
     }
 
+    /// All generated tokens, reasoning included.
+    #[must_use]
+    pub fn all_output(&self) -> Option<u64> {
+        match self.reasoning {
+            Some(apart) if self.includes_reasoning == Some(false) => {
+                Some(self.output.unwrap_or(0).saturating_add(apart))
+            }
+            _ => self.output,
+        }
+    }
+
     /// All tokens of the prompt, what a cache served included.
     #[must_use]
     pub fn all_input(&self) -> Option<u64> {
