@@ -131,6 +131,13 @@ impl EnvoyConfig {
         self
     }
 
+    /// Adds fields to the access log.
+    pub fn log_fields(mut self, fields: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let format = &mut self.http_mut()["access_log"][0]["typed_config"]["log_format"]["json_format"];
+        format.as_object_mut().expect("an access log in JSON").extend(fields);
+        self
+    }
+
     /// Adds a cluster like `upstream`, with another name and upstream, for tests with several routes.
     pub fn add_cluster(mut self, name: &str, upstream: SocketAddr) -> Self {
         let mut cluster = self.cluster_mut().clone();

@@ -19,6 +19,7 @@ pub mod credential;
 pub mod envoy;
 pub mod prometheus;
 pub mod ratelimit;
+pub mod record;
 pub mod upstream;
 pub mod wire;
 
