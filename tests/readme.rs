@@ -346,8 +346,9 @@ fn the_log_fields_are_those_of_the_code() {
     let (mut object, mut flat) = (BTreeSet::new(), BTreeSet::new());
     for record in records() {
         object.extend(escaped_keys(&telemetry::log::ai_log(&record, None).expect("a log")));
-        let names = telemetry::log::flat(&record).into_iter();
-        flat.extend(names.map(|(name, _)| name.strip_prefix("waypost_").expect("the prefix").to_owned()));
+        telemetry::log::flat(&record, &mut |name, _| {
+            flat.insert(name.strip_prefix("waypost_").expect("the prefix").to_owned());
+        });
     }
     assert_eq!(keys(heading), object);
     let marked: BTreeSet<String> = table(heading)
