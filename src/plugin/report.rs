@@ -12,9 +12,13 @@ const LEDGER: &str = "waypost.series";
 /// Writes one record.
 pub(super) fn write(outcome: &Outcome, series: &mut Series) {
     let Outcome { record, statistics, properties } = outcome;
-    match fields::ai_log(record, host::property_bytes(&[&statistics.log_key]).as_deref()) {
+    let old = host::property_bytes(&[&statistics.log_key]);
+    match fields::ai_log(record, old.as_deref()) {
         Some(text) => host::set_property(&statistics.log_key, text.as_bytes()),
         None => warn!("waypost: what stands in `{}` is no log and is left alone", statistics.log_key),
+    }
+    for key in fields::outdated(record, old.as_deref()) {
+        host::set_property(key, b"");
     }
     fields::flat(record, &mut |key, value| host::set_property(key, value.as_bytes()));
     for (key, value) in properties {

@@ -30,6 +30,9 @@ const MOST_FIELDS: usize = 48;
 /// What the name of every flat field begins with.
 const PREFIX: &str = "waypost_";
 
+/// Stands in every record of Waypost, and in no text within one, where quotes are escaped twice.
+const OWN: &[u8] = br#"\"usage_source\":"#;
+
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -52,6 +55,7 @@ enum Value<'a> {
 /// `None` where the old value cannot be read: then it is left alone, as Higress's plugins do.
 #[must_use]
 pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
+    let outdated = outdated(record, old);
     let old = match old {
         None | Some(b"") => Node::Map(Vec::new()),
         Some(old) => read(old)?,
@@ -60,9 +64,15 @@ pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
         record.attributes.iter().map(|(key, value)| (key.as_str(), attribute(value))).collect();
     let mut object = Object(Vec::with_capacity(MOST_FIELDS));
     for (key, value) in old.members() {
-        object.put(key, Value::Node(value));
+        if !outdated.iter().any(|name| key_of(name) == key) {
+            object.put(key, Value::Node(value));
+        }
     }
-    fields(record, &mut |name, value| object.put(name.strip_prefix(PREFIX).unwrap_or(name), value));
+    fields(record, &mut |name, value| {
+        if let Some(value) = value {
+            object.put(key_of(name), value);
+        }
+    });
     for (key, value) in &attributes {
         object.put(key, Value::Node(value));
     }
@@ -71,12 +81,34 @@ pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
     Some(out)
 }
 
+/// The fields, by the names of their filter states, that an earlier record of the same request has in `old` and this one
+/// does not: an upstream filter writes one for each attempt, and a log of two attempts at once would be true of neither.
+#[must_use]
+pub fn outdated(record: &Record, old: Option<&[u8]>) -> Vec<&'static str> {
+    let mut list = Vec::new();
+    // Other plugins know the words `input_token` and `model` too; theirs stay.
+    if let Some(old) = old.filter(|old| memchr::memmem::find(old, OWN).is_some()).and_then(read) {
+        fields(record, &mut |name, value| {
+            if value.is_none() && old.members().iter().any(|(key, _)| key == key_of(name)) {
+                list.push(name);
+            }
+        });
+    }
+    list
+}
+
+/// The key in `ai_log` of a field.
+fn key_of(name: &'static str) -> &'static str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
 /// Puts the fields that are known, each with the name of its own filter state and its value as plain text.
 ///
 /// A control character, a quote and a backslash become `_`: the value stands in access logs of any format.
 pub fn flat(record: &Record, put: &mut dyn FnMut(&'static str, &str)) {
     let mut text = String::new();
     fields(record, &mut |name, value| {
+        let Some(value) = value else { return };
         text.clear();
         match value {
             Value::Text(value) => push_plain(&mut text, value),
@@ -108,8 +140,8 @@ fn push_plain(out: &mut String, text: &str) {
 /// The flat name of the model as it goes upstream.
 pub const UPSTREAM_MODEL: &str = "waypost_upstream_model";
 
-/// Every field that is known, by the name of its flat form, in the order of the names.
-fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Value<'a>)) {
+/// Every field, by the name of its flat form; `None` where it is not known. In the order of the names.
+fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Option<Value<'a>>)) {
     let tokens = &record.tokens;
     let stream_only = |time: Option<u64>| time.filter(|_| record.streamed);
     let details = |details: &'a [Detail]| (!details.is_empty()).then_some(Value::Details(details));
@@ -171,9 +203,7 @@ fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Value<'a>)) 
         ("waypost_usage_source", Some(Value::Text(source))),
     ];
     for (name, value) in list {
-        if let Some(value) = value {
-            put(name, value);
-        }
+        put(name, value);
     }
 }
 

@@ -244,3 +244,28 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn a_later_record_of_the_same_request_leaves_nothing_of_the_earlier_one() {
+    let failed = refused();
+    let earlier = ai_log(&failed, Some(br#"{\"theirs\":1,\"chat_id\":\"x\"}"#)).unwrap();
+    assert_eq!(object(&earlier)["error_code"], "rate_limit_exceeded");
+    let later = stream();
+    let merged = object(&ai_log(&later, Some(earlier.as_bytes())).unwrap());
+    let mut expected = log(&later);
+    expected["theirs"] = 1.into();
+    assert_eq!(merged, expected);
+    let mut names = outdated(&later, Some(earlier.as_bytes()));
+    names.sort_unstable();
+    assert_eq!(names, ["waypost_error_code", "waypost_error_source", "waypost_usage_missing"]);
+}
+
+#[test]
+fn the_fields_of_other_plugins_stay() {
+    let record = refused();
+    // The last one has the words of a record within a text.
+    for old in [r#"{\"input_token\":1}"#, r#"{\"a\":\"{\\\"usage_source\\\":1}\",\"input_token\":1}"#] {
+        assert_eq!(outdated(&record, Some(old.as_bytes())), [""; 0], "{old}");
+        assert_eq!(object(&ai_log(&record, Some(old.as_bytes())).unwrap())["input_token"], 1, "{old}");
+    }
+}
