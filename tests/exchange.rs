@@ -144,8 +144,7 @@ fn requested(sample: &Sample, way: Way) -> Exchange {
     };
     let mut exchange = Exchange::default();
     let fields = [(":method", "POST"), (":path", path), (":authority", "gw"), ("content-type", "application/json")];
-    let request =
-        RequestHeaders { head: head(&fields), saved: None, route: None, cluster: None, end_of_stream: false };
+    let request = RequestHeaders { head: head(&fields), saved: None, route: None, cluster: None, end_of_stream: false };
     let effect = with_config(kind, |config| exchange.on_request_headers(config, request));
     assert!(matches!(effect, HeadersEffect::Send(_)), "{}: {effect:?}", sample.name);
     let effect = exchange.on_request_chunk(body, true);
