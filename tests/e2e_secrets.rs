@@ -24,6 +24,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use support::client::{Client, Response, whole};
+use support::record::logged;
 use support::{Answer, Envoy, EnvoyConfig, Received, Upstream};
 
 /// Stands in every secret of the configuration.
@@ -42,6 +43,13 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("raw.test", "authorization", "0p3rat0r-first 0p3rat0r-second"),
     ("own.test", "x-own-key", "Key 0p3rat0r-own"),
 ];
+
+/// Everything that could carry a secret into a record: each header of a client, as attribute, session and consumer.
+fn statistics() -> Value {
+    let attribute = |name| json!({"key": name, "value_source": "request_header", "value": name, "apply_to_log": true});
+    let headers = credentials().into_iter().map(|(name, _)| attribute(name)).collect::<Vec<_>>();
+    json!({"attributes": headers, "session_id_header": "X-Own-Key", "consumerHeader": "Authorization", "consumers": ["*"]})
+}
 
 fn sound() -> Vec<Value> {
     vec![
@@ -122,7 +130,11 @@ fn broken_domain(number: usize) -> String {
 }
 
 fn configuration() -> Value {
-    json!({"_rules_": sound().into_iter().chain(broken()).collect::<Vec<_>>()})
+    let mut rules: Vec<_> = sound().into_iter().chain(broken()).collect();
+    for rule in &mut rules {
+        rule["statistics"] = statistics();
+    }
+    json!({"_rules_": rules})
 }
 
 /// Documents that are no configuration at all, each with a secret near what is wrong.
@@ -284,7 +296,7 @@ fn wasm_lines(log: &str) -> String {
 #[tokio::test]
 async fn no_secret_shows_on_the_way_through_envoy() {
     let upstream = Upstream::start().await;
-    let config = EnvoyConfig::new(upstream.address()).waypost(&configuration()).log_level("trace");
+    let config = logged(EnvoyConfig::new(upstream.address()).waypost(&configuration()).log_level("trace"));
     let envoy = Envoy::start(config).await.unwrap_or_else(|error| panic!("{error}"));
     let mut client = Client::http1(envoy.address());
     let mut leaks = Leaks::default();
@@ -311,6 +323,8 @@ async fn no_secret_shows_on_the_way_through_envoy() {
         }
     }
     for line in envoy.wait_for_access_log(cases.len()).await {
+        // The record is there, so it is worth searching.
+        assert!(line["ai_log"].is_string(), "{line}");
         leaks.search("access log", &line.to_string());
     }
     for page in ["/stats", "/stats/prometheus", "/clusters"] {

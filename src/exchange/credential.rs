@@ -46,9 +46,11 @@ enum Own<'h> {
     Whole(&'h str),
 }
 
-/// Whether a header of this name, in lower case, carries a credential, whatever the provider.
-pub(super) fn is_credential(name: &str) -> bool {
-    CREDENTIAL_HEADERS.contains(&name)
+/// Whether a header of this name, in lower case, carries a credential, to whatever vendor or to this provider.
+pub(super) fn is_credential(name: &str, provider: Option<&Provider>) -> bool {
+    // A header of the operator's choice is that of all surfaces; those of the presets are on the list.
+    let own = |provider: &Provider| matches!(&provider.surface(None).placement, Placement::Header { name: own, .. } if own == name);
+    CREDENTIAL_HEADERS.contains(&name) || provider.is_some_and(own)
 }
 
 /// Chooses the credential.

@@ -46,12 +46,15 @@ impl Meter {
             return None;
         }
         let head = &request.head;
-        let get = |name: &str| head.get(name);
+        // Even if it is configured: no record holds a credential.
+        let get = |name: &str| {
+            let value = head.get(name)?;
+            let secret = is_credential(name, decision.provider.as_deref());
+            Some(if secret { &b"***"[..] } else { value })
+        };
         let mut capture = (!statistics.attributes.is_empty()).then(|| Capture::new(&statistics.attributes));
         if let Some(capture) = &mut capture {
-            // Even if it is configured: no record holds a credential.
-            capture
-                .request_headers(&|name| if is_credential(name) { get(name).map(|_| &b"***"[..]) } else { get(name) });
+            capture.request_headers(&get);
         }
         let copies = capture.as_ref().is_some_and(Capture::wants_request_body);
         Some(Box::new(Self {
@@ -60,7 +63,7 @@ impl Meter {
             operation: decision.operation,
             route: request.route.clone(),
             cluster: request.cluster.clone(),
-            consumer: head.text(&statistics.consumer_header).map(str::to_owned),
+            consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
             session: session_id(statistics.session_header.as_deref(), &get),
             read: reads_response(statistics, decision.operation, head),
             path: None,
