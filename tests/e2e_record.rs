@@ -256,7 +256,7 @@ async fn attributes_of_ai_statistics_are_taken_from_json_and_from_streams() {
         {"_match_domain_": ["short.test"], "provider": provider,
          "statistics": {"value_length_limit": 12, "attributes": [
             {"key": "question", "apply_to_log": true},
-            {"key": "answer", "apply_to_log": true},
+            {"key": "answer", "rule": "append", "apply_to_log": true},
          ]}},
         {"_match_domain_": ["own.test"], "provider": provider,
          "statistics": {"attributes": [
