@@ -66,7 +66,7 @@ trim = $(BINARYEN)/wasm-metadce -g $(WASM_FEATURES) $(1) --graph-file=src/plugin
 CARGO_HOME ?= $(HOME)/.cargo
 
 # Tests that need neither the wasm nor Envoy: what is added to tests/ runs without being named here.
-HOST_TESTS := artifact e2e_%
+HOST_TESTS := artifact cost e2e_%
 NATIVE_TESTS := $(filter-out $(HOST_TESTS),$(basename $(notdir $(wildcard tests/*.rs))))
 E2E_TESTS := $(filter e2e_%,$(basename $(notdir $(wildcard tests/*.rs))))
 
@@ -123,9 +123,9 @@ test-wasm: $(BINDGEN) | $(UNKNOWN) ## The same unit tests as wasm under Node
 	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) test --locked --target wasm32-unknown-unknown --lib
 
 .PHONY: test-artifact
-test-artifact: $(WASM) ## Imports, ABI markers, names and size of waypost.wasm
+test-artifact: $(WASM) ## Imports, ABI markers, names, size, instructions and host calls of waypost.wasm
 	$(call say,artifact tests)
-	@$(CARGO) test --quiet --locked --features cli --test artifact
+	@$(CARGO) test --quiet --locked --features cli --test artifact --test cost
 
 .PHONY: test-e2e
 test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) $(PROMETHEUS_FILES) ## Tests on a real Envoy
@@ -173,6 +173,10 @@ fuzz: ## Fuzz each target for a short while (needs a nightly toolchain and cargo
 schema: $(CLI) ## Write plugin-config-schema.json from the Rust types
 	@$(CLI) schema > plugin-config-schema.json.new
 	@mv plugin-config-schema.json.new plugin-config-schema.json
+
+.PHONY: cost-baseline
+cost-baseline: $(WASM) ## Write testdata/cost anew: the instructions, host calls and allocations that tests hold
+	@WAYPOST_COST=write $(CARGO) test --quiet --locked --features cli --test cost --test allocations
 
 .PHONY: clean
 clean: ## Remove target/, with the tools and the Envoys in it
