@@ -104,6 +104,14 @@ bench: $(WASM) $(BENCH_FILTER) | $(ENVOY_FILE) ## Measure in Envoy what a reques
 	@$(CARGO) run --quiet --locked --release --example bench_scan
 	@$(CARGO) run --quiet --locked --release --example bench_body
 
+.PHONY: bench-core
+bench-core: ## Measure the parts of the core on this machine, without Envoy (ONLY=json: some of them)
+	@$(CARGO) bench --quiet --locked --manifest-path benches/core/Cargo.toml --bench core -- $(ONLY)
+
+.PHONY: bench-exact
+bench-exact: $(WASM) | $(ENVOY_FILE) ## Count the instructions of Envoy for a request and a stream (needs valgrind, takes three minutes)
+	@$(PYTHON) benches/exact/exact.py
+
 ##@ Check
 
 .PHONY: test
