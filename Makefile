@@ -27,6 +27,7 @@ WASM := target/wasm32-wasip1/release/waypost.wasm
 # The same code with the names of its functions.
 NAMED := $(WASM:.wasm=.names.wasm)
 BENCH_FILTER := target/bench/bench_scan_filter.wasm
+EMPTY_FILTER := target/bench/empty_filter.wasm
 CLI := target/release/waypost
 MANIFESTS := Cargo.toml Cargo.lock .cargo/config.toml
 SOURCES := $(shell find src -type f)
@@ -100,9 +101,9 @@ run: $(WASM) | $(ENVOY_FILE) ## Leave Envoy and the bundled upstream running and
 	@$(DEMO) -- --keep
 
 .PHONY: bench
-bench: $(WASM) $(BENCH_FILTER) | $(ENVOY_FILE) ## Measure in Envoy what a request costs, and what editing a body does
+bench: $(WASM) $(EMPTY_FILTER) $(BENCH_FILTER) | $(ENVOY_FILE) ## Measure in Envoy what a request costs, and what editing a body does
+	@CARGO_TARGET_DIR=target/bench $(CARGO) run --quiet --locked --release --manifest-path benches/Cargo.toml --bin envoy
 	@$(CARGO) run --quiet --locked --release --example bench_scan
-	@$(CARGO) run --quiet --locked --release --example bench_body
 
 .PHONY: bench-core
 bench-core: ## Measure the parts of the core on this machine, without Envoy (ONLY=json: some of them)
@@ -211,6 +212,15 @@ $(BENCH_FILTER): $(SOURCES) examples/bench_scan/filter.rs $(MANIFESTS) $(BINARYE
 	@CARGO_TARGET_DIR=target/bench $(WASM_BUILD) --features bench --example bench_scan_filter
 	@$(call merge,target/bench/wasm32-wasip1/release/examples/bench_scan_filter.wasm,$@.merged)
 	@$(BINARYEN)/wasm-opt $(WASM_OPT) $(WASM_FEATURES) $@.merged -o $@
+	@rm $@.merged
+
+# The yardstick of `make bench`, built likewise.
+$(EMPTY_FILTER): benches/empty-filter/filter.rs $(addprefix benches/empty-filter/,Cargo.toml Cargo.lock) .cargo/config.toml \
+  $(BINARYEN)/wasm-opt | $(WASIP1)
+	$(call say,building $@)
+	@CARGO_TARGET_DIR=target/bench $(WASM_BUILD) --manifest-path benches/empty-filter/Cargo.toml
+	@$(call merge,target/bench/wasm32-wasip1/release/empty_filter.wasm,$@.merged)
+	@$(BINARYEN)/wasm-opt $(WASM_OPT) --strip-producers --strip-target-features $(WASM_FEATURES) $@.merged -o $@
 	@rm $@.merged
 
 $(CLI): $(SOURCES) $(MANIFESTS)

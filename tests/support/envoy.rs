@@ -188,6 +188,12 @@ impl EnvoyConfig {
         self
     }
 
+    /// Puts an HTTP filter in front of all others.
+    pub fn http_filter(mut self, filter: Value) -> Self {
+        self.filters_mut().insert(0, filter);
+        self
+    }
+
     /// Loads another wasm in place of Waypost; for yardsticks too.
     pub fn wasm_file(mut self, path: &Path) -> Self {
         self.wasm_mut()["vm_config"]["code"]["local"]["filename"] = json!(path);

@@ -47,9 +47,10 @@ pub async fn stop_requested() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// The directory of `Cargo.toml`.
+/// The directory of the repository. The harness is also compiled in `benches/`, a package of its own.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|directory| directory.join("envoy/envoy.yaml").is_file()).unwrap_or(package)
 }
 
 /// The filter under test: `$WAYPOST_WASM`, or where `make build` puts it.
