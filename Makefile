@@ -28,6 +28,8 @@ WASM := target/wasm32-wasip1/release/waypost.wasm
 NAMED := $(WASM:.wasm=.names.wasm)
 BENCH_FILTER := target/bench/bench_scan_filter.wasm
 EMPTY_FILTER := target/bench/empty_filter.wasm
+# What is built for benchmarks stays apart from what is shipped.
+BENCH_CARGO = CARGO_TARGET_DIR=$(CURDIR)/target/bench $(CARGO)
 CLI := target/release/waypost
 MANIFESTS := Cargo.toml Cargo.lock .cargo/config.toml
 SOURCES := $(shell find src -type f)
@@ -102,7 +104,7 @@ run: $(WASM) | $(ENVOY_FILE) ## Leave Envoy and the bundled upstream running and
 
 .PHONY: bench
 bench: $(WASM) $(EMPTY_FILTER) $(BENCH_FILTER) | $(ENVOY_FILE) ## Measure in Envoy what a request costs, and what editing a body does
-	@CARGO_TARGET_DIR=target/bench $(CARGO) run --quiet --locked --release --manifest-path benches/Cargo.toml --bin envoy
+	@$(BENCH_CARGO) run --quiet --locked --release --manifest-path benches/Cargo.toml --bin envoy
 	@$(CARGO) run --quiet --locked --release --example bench_scan
 
 .PHONY: bench-core
@@ -156,8 +158,12 @@ lint: | $(WASIP1) $(UNKNOWN) ## Formatting, and clippy for the three targets; a 
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(call say,format)
 	@$(CARGO) fmt --check
+	@$(CARGO) fmt --check --manifest-path benches/Cargo.toml
+	@$(CARGO) fmt --check --manifest-path benches/empty-filter/Cargo.toml
 	$(call say,clippy: native)
 	@$(CARGO) clippy --quiet --locked --all-targets --features cli -- -D warnings
+	$(call say,clippy: benches)
+	@$(BENCH_CARGO) clippy --quiet --locked --release --manifest-path benches/Cargo.toml -- -D warnings
 	$(call say,clippy: wasm32-unknown-unknown)
 	@$(CARGO) clippy --quiet --locked --target wasm32-unknown-unknown --lib --tests -- -D warnings
 	$(call say,clippy: wasm32-wasip1)

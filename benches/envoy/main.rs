@@ -103,11 +103,16 @@ async fn run(options: Options) -> Result<(), Failed> {
     fs::create_dir_all(&directory)?;
     fs::write(directory.join("report.json"), format!("{:#}\n", report.json()))?;
     plot::write(&report, &directory.join("report.svg"))?;
-    let text = format!("{}\nTargets:\n\n{}", report.markdown(), targets::markdown(&report));
+    let text = format!("{}\nTargets:\n\n{}", report.summary(), targets::markdown(&report));
+    let details = format!(
+        "{text}\nEvery row: median (quartiles); `over none` and `over empty` are differences within a round, in µs.\n\n{}",
+        report.details()
+    );
+    fs::write(directory.join("report.md"), details)?;
     // A print that fails ends the program at once, and would leave the Envoys behind.
     drop(report);
     println!("{text}");
-    eprintln!("all figures: target/bench/report.json; the picture: target/bench/report.svg");
+    eprintln!("with the spread: target/bench/report.md; every round: report.json; the picture: report.svg, beside it");
     Ok(())
 }
 

@@ -42,10 +42,17 @@ pub(crate) struct Subject {
     pub(crate) envoy: Envoy,
     many: Vec<Connection>,
     few: Vec<Connection>,
-    /// From start to ready, in milliseconds.
-    pub(crate) starts: Figures,
-    /// Envoy's resident memory in MiB, and after what.
+    pub(crate) starts: Starts,
+    /// Envoy's resident memory in MiB, and after which kind of request; the first is after the start.
     pub(crate) memory: Vec<(&'static str, f64)>,
+}
+
+/// From start to ready, by start, in milliseconds.
+#[derive(Clone, Default)]
+pub(crate) struct Starts {
+    pub(crate) wall: Figures,
+    /// CPU time of all threads, which shows less of what else the machine has to do.
+    pub(crate) cpu: Figures,
 }
 
 /// What was measured of one variant with one kind of request, by round.
@@ -74,16 +81,15 @@ pub(crate) struct Results {
 
 /// Starts every variant several times; the Envoys of the last time stay.
 pub(crate) async fn start(variants: Vec<Variant>, upstream: &Upstream) -> Result<Vec<Subject>, Failed> {
-    let mut starts = vec![Figures::default(); variants.len()];
+    let mut starts = vec![Starts::default(); variants.len()];
     for _ in 1..STARTS {
         for (variant, starts) in variants.iter().zip(&mut starts) {
-            starts.0.push(timed_start(variant, upstream).await?.1);
+            timed_start(variant, upstream, starts).await?;
         }
     }
     let mut subjects = Vec::new();
     for (variant, mut starts) in variants.into_iter().zip(starts) {
-        let (envoy, time) = timed_start(&variant, upstream).await?;
-        starts.0.push(time);
+        let envoy = timed_start(&variant, upstream, &mut starts).await?;
         let (mut many, mut few) = (Vec::new(), Vec::new());
         for number in 0..CONNECTIONS {
             many.push(Connection::open(envoy.address(), number).await?);
@@ -92,17 +98,19 @@ pub(crate) async fn start(variants: Vec<Variant>, upstream: &Upstream) -> Result
             few.push(Connection::open(envoy.address(), number).await?);
         }
         let mut subject = Subject { variant, envoy, many, few, starts, memory: Vec::new() };
-        subject.note_memory("the start")?;
+        subject.note_memory("start")?;
         subjects.push(subject);
     }
     Ok(subjects)
 }
 
-async fn timed_start(variant: &Variant, upstream: &Upstream) -> Result<(Envoy, f64), Failed> {
+async fn timed_start(variant: &Variant, upstream: &Upstream, starts: &mut Starts) -> Result<Envoy, Failed> {
     let start = Instant::now();
     let envoy = Envoy::start(variant.envoy(upstream.address)).await;
     let envoy = envoy.map_err(|error| format!("{}: {error}", variant.name))?;
-    Ok((envoy, start.elapsed().as_secs_f64() * 1e3))
+    starts.wall.0.push(start.elapsed().as_secs_f64() * 1e3);
+    starts.cpu.0.push(cpu_time(envoy.pid())?.values().sum::<Duration>().as_secs_f64() * 1e3);
+    Ok(envoy)
 }
 
 /// All rounds of one kind of request.
@@ -157,7 +165,7 @@ pub(crate) async fn measure(
         }
     }
     for subject in &mut *subjects {
-        subject.note_memory(exchange.name)?;
+        subject.note_memory(exchange.id)?;
     }
     Ok(Results { exchange, rows })
 }
@@ -190,7 +198,9 @@ impl Subject {
         upstream.answer(exchange.reply.clone());
         // One that a refusal cannot leave in an unknown state.
         let mut connection = Connection::open(self.envoy.address(), 0).await?;
+        let before = self.envoy.stats().await;
         let timing = connection.send(exchange, &upstream.gate(0)).await?;
+        self.variant.check_statistics(&before, &self.envoy.stats().await)?;
         let captured = upstream.captured().ok_or("nothing arrived at the upstream")?;
         self.variant.check(exchange, &captured)?;
         let length = match &exchange.reply {
@@ -210,13 +220,13 @@ impl Subject {
     ) -> Result<Cell, Failed> {
         upstream.answer(exchange.reply.clone());
         upstream.expect(&first.arrival);
-        let before = self.cpu_time()?;
+        let before = cpu_time(self.envoy.pid())?;
         let start = Instant::now();
         let connections = if many { &mut self.many } else { &mut self.few };
         let timings = closed_loops(connections, exchange, upstream, time).await;
         let timings = timings.map_err(|error| self.place(exchange, &error))?;
         let wall = start.elapsed();
-        let after = self.cpu_time()?;
+        let after = cpu_time(self.envoy.pid())?;
         let arrived = upstream.arrived().map_err(|error| self.place(exchange, &error))?;
         if usize::try_from(arrived)? != timings.len() {
             let error = format!("{arrived} of {} requests arrived", timings.len());
@@ -239,20 +249,6 @@ impl Subject {
         })
     }
 
-    /// The CPU time of each thread of Envoy, as the kernel's scheduler counts it, in nanoseconds.
-    fn cpu_time(&self) -> Result<BTreeMap<String, Duration>, Failed> {
-        let directory = format!("/proc/{}/task", self.envoy.pid());
-        let mut threads = BTreeMap::new();
-        for thread in fs::read_dir(&directory).map_err(|error| format!("{directory}: {error}"))? {
-            let path = thread?.path().join("schedstat");
-            let name = path.display().to_string();
-            let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}; it needs Linux"))?;
-            let spent = text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse().ok());
-            threads.insert(name.clone(), Duration::from_nanos(spent.ok_or_else(|| format!("{name}: no time in it"))?));
-        }
-        Ok(threads)
-    }
-
     fn note_memory(&mut self, after: &'static str) -> Result<(), Failed> {
         if !self.envoy.is_running() {
             return Err(format!("{}: Envoy has ended\n{}", self.variant.name, self.envoy.log()).into());
@@ -261,4 +257,18 @@ impl Subject {
         self.memory.push((after, mebibytes));
         Ok(())
     }
+}
+
+/// The CPU time of each thread of a process, as the kernel's scheduler counts it, in nanoseconds.
+fn cpu_time(process: u32) -> Result<BTreeMap<String, Duration>, Failed> {
+    let directory = format!("/proc/{}/task", process);
+    let mut threads = BTreeMap::new();
+    for thread in fs::read_dir(&directory).map_err(|error| format!("{directory}: {error}"))? {
+        let path = thread?.path().join("schedstat");
+        let name = path.display().to_string();
+        let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}; it needs Linux"))?;
+        let spent = text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse().ok());
+        threads.insert(name.clone(), Duration::from_nanos(spent.ok_or_else(|| format!("{name}: no time in it"))?));
+    }
+    Ok(threads)
 }

@@ -76,7 +76,10 @@ fn draw(report: &Report, root: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
                 Rectangle::new([(middle, low), (middle, high)], BLACK.stroke_width(1)),
             ]
         }))?;
-        drawn.label(*variant).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
+        drawn.label(*variant).legend(move |(x, y): (i32, i32)| {
+            let corners = [(x, y.saturating_sub(5)), (x.saturating_add(14), y.saturating_add(5))];
+            Rectangle::new(corners, colour.filled())
+        });
     }
     chart
         .configure_series_labels()

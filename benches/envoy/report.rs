@@ -17,6 +17,9 @@ pub(crate) struct Report {
     pub(crate) results: Vec<Results>,
 }
 
+/// Lines of a table without rows.
+const HEAD_LINES: usize = 2;
+
 /// A row of a table, its cells yet to be joined.
 type Cells = Vec<String>;
 
@@ -54,31 +57,43 @@ impl Report {
         self.subjects.iter().map(|subject| (subject.variant.id, subject.variant.name))
     }
 
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("{}; {} rounds.\n\n", self.circumstances, self.plan.rounds);
-        text.push_str("CPU time that Envoy spends on a request without a filter, and what each filter adds, in µs; in parentheses\nthe multiple of what the empty filter adds:\n\n");
-        text.push_str(&self.summary());
-        text.push_str("\nRequests per second of one worker:\n\n");
-        text.push_str(&self.rates());
-        text.push_str("\nLatency of a request on an idle Envoy without a filter, and what each filter adds, in µs, median / 99th percentile:\n\n");
-        text.push_str(&self.latencies());
-        text.push_str(
-            "\nStart, size, and Envoy's resident memory after all requests of a kind, in the order of the columns:\n\n",
-        );
-        text.push_str(&self.starts());
-        text.push_str(
-            "\nAll of it: median (quartiles). `over none` and `over empty` are differences within a round, in µs.\n\n",
-        );
-        text.push_str(&self.details());
+    /// What is printed, and what the README has.
+    pub(crate) fn summary(&self) -> String {
+        let tables = [
+            (
+                "CPU time that Envoy spends on a request without a filter, and what each filter adds, in µs (in parentheses: \
+                 as a multiple of what the empty filter adds):",
+                self.cpu(),
+            ),
+            (
+                "Latency of a single request without a filter, and what each filter adds, in µs (median / 99th percentile):",
+                self.latencies(),
+            ),
+            ("Time to the first byte of a stream's body, likewise, in µs:", self.first_bytes()),
+            ("Requests that one worker serves in a second:", self.rates()),
+            (
+                "From start to ready, and Envoy's resident memory in MiB at the start and after the requests:",
+                self.starts(),
+            ),
+        ];
+        let mut text = format!("{}; {} rounds.\n", self.circumstances, self.plan.rounds);
+        for (title, table) in tables.into_iter().filter(|(_, table)| table.lines().count() > HEAD_LINES) {
+            let _ = write!(text, "\n{title}\n\n{table}");
+        }
         text
     }
 
     /// Rows are kinds of requests, columns are variants: the first one's own, and what the others add.
     fn by_variant(&self, cell: impl Fn(&Results, &str) -> String) -> String {
+        self.of_kinds(|_| true, cell)
+    }
+
+    fn of_kinds(&self, kind: impl Fn(&Results) -> bool, cell: impl Fn(&Results, &str) -> String) -> String {
         let names: Vec<&str> = std::iter::once("request").chain(self.variants().map(|(_, name)| name)).collect();
         let rows: Vec<Cells> = self
             .results
             .iter()
+            .filter(|results| kind(results))
             .map(|results| {
                 let cells = self.variants().map(|(id, _)| cell(results, id));
                 std::iter::once(results.exchange.name.to_owned()).chain(cells).collect()
@@ -87,7 +102,7 @@ impl Report {
         markdown(&names, &rows)
     }
 
-    fn summary(&self) -> String {
+    fn cpu(&self) -> String {
         self.by_variant(|results, id| match id {
             NONE => self.row(results, id).map_or_else(String::new, |row| number(row.cpu.median())),
             EMPTY => signed(self.added(results, id, NONE, |row| &row.cpu).median()),
@@ -118,31 +133,53 @@ impl Report {
         })
     }
 
+    fn first_bytes(&self) -> String {
+        let stream = |results: &Results| results.exchange.events() > 0;
+        self.of_kinds(stream, |results, id| match id {
+            NONE => self.row(results, id).map_or_else(String::new, |row| number(row.first_byte.median())),
+            _ => signed(self.added(results, id, NONE, |row| &row.first_byte).median()),
+        })
+    }
+
     fn starts(&self) -> String {
-        let after = self.subjects.first().map(|subject| subject.memory.as_slice()).unwrap_or_default();
-        let memory: Vec<String> = after.iter().map(|(after, _)| format!("MiB after {after}")).collect();
-        let head: Vec<&str> = ["variant", "wasm, KB", "start to ready, ms", "over none, ms"]
-            .into_iter()
-            .chain(memory.iter().map(String::as_str))
-            .collect();
-        let none = self.subjects.first().map(|subject| &subject.starts);
+        let head = [
+            "variant",
+            "wasm, KB",
+            "ready, ms",
+            "over none, ms",
+            "CPU over none, ms",
+            "at start",
+            "small ones",
+            "1 MB",
+            "8 MB",
+        ];
+        let none = self.subjects.first().map(|subject| subject.starts.clone()).unwrap_or_default();
         let rows: Vec<Cells> = self
             .subjects
             .iter()
             .map(|subject| {
                 let size = subject.variant.size().map_or_else(|| "–".to_owned(), |bytes| (bytes / 1000).to_string());
-                let over = none.map(|none| signed(subject.starts.minus(none).median())).unwrap_or_default();
-                let memory = subject.memory.iter().map(|(_, mebibytes)| number(*mebibytes));
-                [subject.variant.name.to_owned(), size, subject.starts.with_spread(), over]
-                    .into_iter()
-                    .chain(memory)
-                    .collect()
+                let large = |id: &str| id == "1m" || id == "8m";
+                let memory = |one: Option<&(&str, f64)>| one.map_or_else(|| "–".to_owned(), |(_, size)| number(*size));
+                let find = |wanted: &str| memory(subject.memory.iter().find(|(id, _)| *id == wanted));
+                vec![
+                    subject.variant.name.to_owned(),
+                    size,
+                    number(subject.starts.wall.median()),
+                    signed(subject.starts.wall.minus(&none.wall).median()),
+                    signed(subject.starts.cpu.minus(&none.cpu).median()),
+                    find("start"),
+                    memory(subject.memory.iter().rfind(|(id, _)| !large(id))),
+                    find("1m"),
+                    find("8m"),
+                ]
             })
             .collect();
         markdown(&head, &rows)
     }
 
-    fn details(&self) -> String {
+    /// Every row, with its spread: median, and quartiles in parentheses.
+    pub(crate) fn details(&self) -> String {
         let head = [
             "request",
             "variant",
@@ -191,7 +228,7 @@ impl Report {
                     subject.memory.iter().map(|(after, mebibytes)| json!({"after": after, "mib": mebibytes})).collect();
                 json!({
                     "id": subject.variant.id, "name": subject.variant.name, "wasm_bytes": subject.variant.size(),
-                    "start_to_ready_ms": subject.starts.0, "memory": memory,
+                    "start_to_ready_ms": subject.starts.wall.0, "start_cpu_ms": subject.starts.cpu.0, "memory": memory,
                 })
             })
             .collect();

@@ -53,7 +53,7 @@ fn targets(report: &Report) -> Vec<Target> {
         let events = report.results(exchange).map_or(0, |results| results.exchange.events());
         added(exchange, EVERYTHING, EMPTY) / f64::from(u32::try_from(events).unwrap_or(u32::MAX))
     };
-    let starts = |id: &str| report.subjects.iter().find(|subject| subject.variant.id == id).map(|one| &one.starts);
+    let starts = |id: &str| report.subjects.iter().find(|subject| subject.variant.id == id).map(|one| &one.starts.wall);
     let start = match (starts(EVERYTHING), starts(NONE)) {
         (Some(everything), Some(none)) => everything.minus(none).median(),
         _ => f64::NAN,

@@ -1,10 +1,11 @@
 //! What stands in Envoy's filter chain, from nothing to everything.
 
 use crate::Failed;
-use crate::exchanges::{Exchange, MODELS};
+use crate::exchanges::{CHAT_PATH, Exchange, MODELS};
 use crate::support::{EnvoyConfig, root, wasm_path};
 use crate::upstream::Captured;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
@@ -20,6 +21,9 @@ const TOKEN: &str = "bench-token";
 pub(crate) const NONE: &str = "none";
 pub(crate) const EMPTY: &str = "empty";
 pub(crate) const EVERYTHING: &str = "everything";
+
+/// Envoy's counters by name.
+type Statistics = BTreeMap<String, u64>;
 
 enum Kind {
     /// Envoy alone.
@@ -104,7 +108,7 @@ impl Variant {
             Kind::Empty => config.wasm_file(&empty_filter()),
             Kind::Peer { file, configuration } => config.wasm_file(file).waypost_text(configuration),
             Kind::Waypost { configuration, .. } => config.waypost(configuration),
-            Kind::Native => config.without_filter().http_filter(native()),
+            Kind::Native => config.without_filter().http_filter(native()).routes(native_routes()),
         }
     }
 
@@ -117,6 +121,15 @@ impl Variant {
             Kind::Waypost { .. } => wasm_path(),
         };
         fs::metadata(file).ok().map(|metadata| metadata.len())
+    }
+
+    /// Whether what leaves no trace in the request was done: `before` and `after` are the statistics around it.
+    pub(crate) fn check_statistics(&self, before: &Statistics, after: &Statistics) -> Result<(), Failed> {
+        if !matches!(self.kind, Kind::Native) {
+            return Ok(());
+        }
+        let idle = NATIVE_COUNTERS.into_iter().find(|counter| after.get(*counter) <= before.get(*counter));
+        idle.map_or(Ok(()), |counter| Err(format!("{counter} does not count").into()))
     }
 
     /// Whether the request arrived as it should. A figure of a filter that did not do its work says nothing.
@@ -141,18 +154,23 @@ impl Variant {
     }
 }
 
+/// Counters that show that Envoy's own filter read a request and found the usage in a response.
+const NATIVE_COUNTERS: [&str; 2] = ["ai_protocol_manager.request_parsed", "ai_protocol_manager.token_usage_found"];
+
 /// Where `make bench` builds it.
 fn empty_filter() -> PathBuf {
     root().join("target/bench/empty_filter.wasm")
 }
 
-/// Both directions; for every route, and without the guess which protocol a response is of.
+const NATIVE: &str = "envoy.filters.http.ai_protocol_manager";
+const NATIVE_TYPES: &str = "type.googleapis.com/envoy.extensions.filters.http.ai_protocol_manager.v3";
+
+/// Both directions: the request is parsed, and the usage extracted from the response.
 fn native() -> Value {
-    const NAME: &str = "envoy.filters.http.ai_protocol_manager";
     json!({
-        "name": NAME,
+        "name": NATIVE,
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.ai_protocol_manager.v3.AiProtocolManager",
+            "@type": format!("{NATIVE_TYPES}.AiProtocolManager"),
             "request_handling": {"parse_unconfigured_routes": true},
             "response_handling": {"token_usage": {
                 "include_unconfigured_routes": true,
@@ -160,4 +178,16 @@ fn native() -> Value {
             }},
         },
     })
+}
+
+/// Chat is declared as such, with its protocol. There is no name for embeddings: they are parsed as the JSON they are.
+fn native_routes() -> Value {
+    let route = json!({"cluster": "upstream", "timeout": "0s"});
+    let protocol = json!({"llm_protocol": "OPENAI_CHAT_COMPLETIONS"});
+    json!([
+        {"name": "chat", "match": {"path": CHAT_PATH}, "route": route, "typed_per_filter_config": {NATIVE: {
+            "@type": format!("{NATIVE_TYPES}.AiProtocolManagerPerRoute"), "request": protocol, "response": protocol,
+        }}},
+        {"name": "ai", "match": {"prefix": "/"}, "route": route},
+    ])
 }
