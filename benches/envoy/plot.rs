@@ -57,7 +57,7 @@ fn draw(report: &Report, root: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
         .build_cartesian_2d(0.0..float(kinds), (FLOOR..top).log_scale())?;
     let name = |place: &f64| {
         let index = report.results.iter().enumerate().find(|(index, _)| (float(*index) + 0.5 - place).abs() < 0.01);
-        index.map_or_else(String::new, |(_, results)| results.exchange.name.to_owned())
+        index.map_or_else(String::new, |(_, results)| results.exchange.id.to_owned())
     };
     // A label in the middle of each kind needs a tick there, so there are two for each.
     chart
@@ -68,18 +68,19 @@ fn draw(report: &Report, root: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
         .label_style(("sans-serif", 12))
         .draw()?;
     for ((variant, bars), colour) in series.iter().zip(COLOURS) {
-        let drawn = chart.draw_series(bars.iter().flat_map(|bar| {
-            let middle = f64::midpoint(bar.from, bar.to);
-            let (low, high) = (bar.quartiles.0.max(FLOOR), bar.quartiles.1.max(FLOOR));
-            [
-                Rectangle::new([(bar.from, FLOOR), (bar.to, bar.median.max(FLOOR))], colour.filled()),
-                Rectangle::new([(middle, low), (middle, high)], BLACK.stroke_width(1)),
-            ]
-        }))?;
+        let drawn =
+            chart
+                .draw_series(bars.iter().map(|bar| {
+                    Rectangle::new([(bar.from, FLOOR), (bar.to, bar.median.max(FLOOR))], colour.filled())
+                }))?;
         drawn.label(*variant).legend(move |(x, y): (i32, i32)| {
             let corners = [(x, y.saturating_sub(5)), (x.saturating_add(14), y.saturating_add(5))];
             Rectangle::new(corners, colour.filled())
         });
+        chart.draw_series(bars.iter().map(|bar| {
+            let line = [bar.quartiles.0, bar.quartiles.1].map(|end| (f64::midpoint(bar.from, bar.to), end.max(FLOOR)));
+            PathElement::new(line, BLACK.stroke_width(1))
+        }))?;
     }
     chart
         .configure_series_labels()

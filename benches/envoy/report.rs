@@ -111,8 +111,10 @@ impl Report {
                     return "refused".to_owned();
                 }
                 let added = self.added(results, id, NONE, |row| &row.cpu).median();
-                let empty = self.added(results, EMPTY, NONE, |row| &row.cpu).median();
-                format!("{} ({})", signed(added), times(added / empty))
+                let empty = self.added(results, EMPTY, NONE, |row| &row.cpu);
+                // A multiple of what may as well be nothing is no figure.
+                let multiple = if empty.quartiles().0 > 0.0 { added / empty.median() } else { f64::NAN };
+                if multiple.is_finite() { format!("{} ({})", signed(added), times(multiple)) } else { signed(added) }
             }
         })
     }
