@@ -79,7 +79,8 @@ pub struct Series {
 /// The series of the filter's own metrics, without histograms.
 pub fn series(stats: &BTreeMap<String, u64>) -> Vec<Series> {
     let of = |(name, value): (&String, &u64)| {
-        let name = name.strip_prefix("wasmcustom.")?;
+        // Up to Envoy 1.38 the metrics of an upstream filter stand below its cluster: `cluster.upstream.wasmcustom.`.
+        let (_, name) = name.split_once("wasmcustom.")?;
         let mut parts: Vec<&str> = name.split(";.;").collect();
         let metric = parts.pop()?.to_owned();
         let labels = parts.iter().filter_map(|part| part.split_once("=.="));
