@@ -112,7 +112,7 @@ bench-core: ## Measure the parts of the core on this machine, without Envoy (ONL
 	@$(CARGO) bench --quiet --locked --manifest-path benches/core/Cargo.toml --bench core -- $(ONLY)
 
 .PHONY: bench-exact
-bench-exact: $(WASM) | $(ENVOY_FILE) ## Count the instructions of Envoy for a request and a stream (needs valgrind, takes three minutes)
+bench-exact: $(WASM) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind)
 	@$(PYTHON) benches/exact/exact.py
 
 ##@ Check
@@ -160,6 +160,7 @@ lint: | $(WASIP1) $(UNKNOWN) ## Formatting, and clippy for the three targets; a 
 	@$(CARGO) fmt --check
 	@$(CARGO) fmt --check --manifest-path benches/Cargo.toml
 	@$(CARGO) fmt --check --manifest-path benches/empty-filter/Cargo.toml
+	@$(CARGO) fmt --check --manifest-path benches/core/Cargo.toml
 	$(call say,clippy: native)
 	@$(CARGO) clippy --quiet --locked --all-targets --features cli -- -D warnings
 	$(call say,clippy: benches)

@@ -2,7 +2,7 @@
 """Instructions that Envoy executes for one request and for one stream: `make bench-exact`.
 
 Envoy runs under callgrind, which counts instead of timing: the figures repeat within about a percent, on a busy machine
-too, so they show small changes that no clock does. They are not times. A minute or two for each variant.
+too, so they show small changes that no clock does. They are not times. Half a minute for each variant.
 
 Client and upstream are this one thread, in step with Envoy: an event of a stream is sent when the one before has
 arrived, so that each is a chunk of its own, always. Compilers and caches are warm before the count begins.
@@ -364,7 +364,8 @@ def main():
         print("bench-exact: skipped; it needs valgrind")
         return
     variants = [("no filter", None, None), ("empty filter", EMPTY, {})]
-    variants += [("waypost, path", options.wasm, ONLY_PATHS), ("waypost, everything", options.wasm, EVERYTHING)]
+    wasm = options.wasm.resolve()
+    variants += [("waypost, path", wasm, ONLY_PATHS), ("waypost, everything", wasm, EVERYTHING)]
     envoy = binary()
     print(f"{'thousands of instructions':<28}{'a request':>12}{'more':>10}{'a stream':>12}{'more':>10}{'an event':>10}")
     base = None
@@ -380,4 +381,5 @@ def main():
         print(f"{name:<28}{chats:>12.1f}{more[0]:>10}{streams:>12.0f}{more[1]:>10}{more[2]:>10}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

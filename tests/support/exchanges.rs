@@ -220,7 +220,9 @@ pub fn completion() -> Vec<u8> {
         "id": "chatcmpl-0123456789", "object": "chat.completion", "created": 1_763_812_800, "model": MAPPED,
         "choices": [{
             "index": 0, "logprobs": null, "finish_reason": "stop",
-            "message": {"role": "assistant", "content": "Straight on, then the second street on the right.", "refusal": null},
+            "message": {
+                "role": "assistant", "refusal": null, "content": "Straight on, then the second street on the right.",
+            },
         }],
         "usage": {
             "prompt_tokens": 512, "completion_tokens": 24, "total_tokens": 536,
