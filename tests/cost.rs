@@ -1,9 +1,9 @@
 //! What the shipped file costs its host: instructions and host calls of six exchanges, held to committed figures.
 //!
 //! The file runs in an interpreter that counts, behind a host without network, clock or chance (`support/vm.rs`), so
-//! the figures are the same on every machine and in every run. They are no times: Envoy spends five thousand instructions
-//! of its own on a property that is set, the interpreter none. They show what a change does, to the digit; what it is
-//! worth says `make bench-exact`.
+//! the figures are the same on every machine and in every run. They are no times: Envoy spends some two thousand
+//! instructions of its own on a property that is set, the interpreter none. They show what a change does, to the digit;
+//! what it is worth says `make bench-exact`.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::arithmetic_side_effects,
