@@ -64,6 +64,8 @@ pub(crate) struct Row {
     pub(crate) rate: Figures,
     /// How much of that time a core was busy for Envoy: far from 1, the client or the upstream kept it waiting.
     pub(crate) busy: Figures,
+    /// The same for this program, which is client and upstream in one thread: near 1, it is what bounds the rate.
+    pub(crate) load: Figures,
     /// Latency of a request that no other one disturbs, in µs.
     pub(crate) p50: Figures,
     pub(crate) p99: Figures,
@@ -109,7 +111,7 @@ async fn timed_start(variant: &Variant, upstream: &Upstream, starts: &mut Starts
     let envoy = Envoy::start(variant.envoy(upstream.address)).await;
     let envoy = envoy.map_err(|error| format!("{}: {error}", variant.name))?;
     starts.wall.0.push(start.elapsed().as_secs_f64() * 1e3);
-    starts.cpu.0.push(cpu_time(envoy.pid())?.values().sum::<Duration>().as_secs_f64() * 1e3);
+    starts.cpu.0.push(total(&cpu_time(envoy.pid())?).as_secs_f64() * 1e3);
     Ok(envoy)
 }
 
@@ -150,6 +152,7 @@ pub(crate) async fn measure(
             row.cpu.0.push(cell.cpu.as_secs_f64() * 1e6 / cell.requests);
             row.rate.0.push(cell.requests / cell.wall.as_secs_f64());
             row.busy.0.push(cell.cpu.as_secs_f64() / cell.wall.as_secs_f64());
+            row.load.0.push(cell.load.as_secs_f64() / cell.wall.as_secs_f64());
             let cell = subject.cell(false, &exchange, expected, upstream, plan.latency).await?;
             row.p50.0.push(cell.whole.median());
             row.first_byte.0.push(cell.first_byte.median());
@@ -182,6 +185,8 @@ struct Cell {
     requests: f64,
     wall: Duration,
     cpu: Duration,
+    /// CPU time of this program.
+    load: Duration,
     /// By request, in µs.
     whole: Figures,
     first_byte: Figures,
@@ -220,13 +225,14 @@ impl Subject {
     ) -> Result<Cell, Failed> {
         upstream.answer(exchange.reply.clone());
         upstream.expect(&first.arrival);
-        let before = cpu_time(self.envoy.pid())?;
+        let this = std::process::id();
+        let (before, load_before) = (cpu_time(self.envoy.pid())?, total(&cpu_time(this)?));
         let start = Instant::now();
         let connections = if many { &mut self.many } else { &mut self.few };
         let timings = closed_loops(connections, exchange, upstream, time).await;
         let timings = timings.map_err(|error| self.place(exchange, &error))?;
         let wall = start.elapsed();
-        let after = cpu_time(self.envoy.pid())?;
+        let (after, load) = (cpu_time(self.envoy.pid())?, total(&cpu_time(this)?).saturating_sub(load_before));
         let arrived = upstream.arrived().map_err(|error| self.place(exchange, &error))?;
         if usize::try_from(arrived)? != timings.len() {
             let error = format!("{arrived} of {} requests arrived", timings.len());
@@ -243,7 +249,8 @@ impl Subject {
         Ok(Cell {
             requests: f64::from(arrived),
             wall,
-            cpu: after.values().sum::<Duration>().saturating_sub(before.values().sum()),
+            cpu: total(&after).saturating_sub(total(&before)),
+            load,
             whole: Figures(timings.iter().map(|timing| micros(timing.whole)).collect()),
             first_byte: Figures(timings.iter().map(|timing| micros(timing.first_byte)).collect()),
         })
@@ -257,6 +264,10 @@ impl Subject {
         self.memory.push((after, mebibytes));
         Ok(())
     }
+}
+
+fn total(threads: &BTreeMap<String, Duration>) -> Duration {
+    threads.values().sum()
 }
 
 /// The CPU time of each thread of a process, as the kernel's scheduler counts it, in nanoseconds.

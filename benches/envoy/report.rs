@@ -70,7 +70,11 @@ impl Report {
                 self.latencies(),
             ),
             ("Time to the first byte of a stream's body, likewise, in µs:", self.first_bytes()),
-            ("Requests that one worker serves in a second:", self.rates()),
+            (
+                "Requests in a second over four connections, and the share of a core that Envoy was busy with them (below \
+                 1, client and upstream kept it waiting):",
+                self.rates(),
+            ),
             (
                 "From start to ready, and Envoy's resident memory in MiB at the start and after the requests:",
                 self.starts(),
@@ -120,7 +124,11 @@ impl Report {
     }
 
     fn rates(&self) -> String {
-        self.by_variant(|results, id| self.row(results, id).map_or_else(String::new, |row| number(row.rate.median())))
+        self.by_variant(|results, id| {
+            self.row(results, id).map_or_else(String::new, |row| {
+                format!("{} ({})", number(row.rate.median()), number(row.busy.median()))
+            })
+        })
     }
 
     fn latencies(&self) -> String {
@@ -191,6 +199,7 @@ impl Report {
             "over empty",
             "requests/s",
             "busy",
+            "load",
             "p50, µs",
             "p99, µs",
             "first byte, µs",
@@ -210,6 +219,7 @@ impl Report {
                     over(EMPTY),
                     number(row.rate.median()),
                     number(row.busy.median()),
+                    number(row.load.median()),
                     row.p50.with_spread(),
                     row.p99.with_spread(),
                     number(row.first_byte.median()),
@@ -244,7 +254,7 @@ impl Report {
                     .map(|((id, _), row)| {
                         json!({
                             "variant": id, "refused": row.refused, "cpu_us": row.cpu.0, "requests_per_second": row.rate.0,
-                            "busy": row.busy.0, "p50_us": row.p50.0, "p99_us": row.p99.0,
+                            "busy": row.busy.0, "load": row.load.0, "p50_us": row.p50.0, "p99_us": row.p99.0,
                             "first_byte_us": row.first_byte.0,
                         })
                     })
