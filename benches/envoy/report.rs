@@ -72,7 +72,7 @@ impl Report {
             ("Time to the first byte of a stream's body, likewise, in µs:", self.first_bytes()),
             (
                 "Requests in a second over four connections, and the share of a core that Envoy was busy with them (below \
-                 1, client and upstream kept it waiting):",
+                 1, it waited for client, upstream or a core):",
                 self.rates(),
             ),
             (
