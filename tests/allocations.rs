@@ -64,10 +64,11 @@ fn count<T>(run: impl FnOnce() -> T) -> (u64, T) {
 fn report(outcome: &Outcome, series: &mut Series) -> usize {
     let Outcome { record, statistics, .. } = outcome;
     let text = log::ai_log(record, None).unwrap_or_default();
-    let fields = log::flat(record);
+    let mut flat = 0_usize;
+    log::flat(record, &mut |name, value| flat += name.len() + value.len());
     let labels = Labels::new(record, &statistics.models, &statistics.consumers);
     series.count(&mut Granting, &samples(record, statistics.metrics), &labels);
-    text.len() + fields.len()
+    text.len() + flat
 }
 
 /// Drives one exchange; gives what each step allocates, and each chunk of the response.

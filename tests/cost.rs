@@ -48,6 +48,12 @@ const FOREIGN_MARGIN: u64 = 20;
 const PURPOSES: &[(&str, &str, &str, &str)] = &[
     ("context_create", "clock_time_get", "", "when the request came, for every duration of the record"),
     ("request_headers", "get_header_map_pairs", "request", "all request headers at once"),
+    (
+        "request_headers",
+        "get_property",
+        "xds.route_name",
+        "the route: what was called, and a label in Higress's metrics",
+    ),
     ("request_headers", "set_property", "clear_route_cache", "Higress keeps the route although the path changes"),
     ("request_headers", "set_property", "waypost.client", "host and path of the client, for a retry of this request"),
     ("request_headers", "set_header_map_pairs", "request", "all request headers at once"),

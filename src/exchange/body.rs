@@ -199,7 +199,13 @@ pub(super) struct Stream {
     empty: bool,
     /// Whether it leaves as it came, whatever stands in it.
     observed: bool,
+    /// How many bytes of an observed body were read.
+    read: usize,
 }
+
+/// How much of a body that is not edited is read for the record, in bytes. SDKs name the model first or behind the
+/// messages; behind more than this neither it nor the rounds are worth the time.
+const MAX_OBSERVED: usize = 256 * 1024;
 
 enum AnyEditor {
     Json(json::Editor),
@@ -240,7 +246,7 @@ impl Stream {
                 AnyEditor::Json(json::Editor::new(request.keys().clone()))
             }
         };
-        Self { editor: Some(editor), request, empty: true, observed }
+        Self { editor: Some(editor), request, empty: true, observed, read: 0 }
     }
 
     /// What the body said so far.
@@ -254,11 +260,20 @@ impl Stream {
         if !self.observed {
             return result;
         }
+        self.read = self.read.saturating_add(chunk.len());
         // What is not edited is the upstream's to judge.
         if result.is_err() {
             self.editor = None;
+        } else if self.read > MAX_OBSERVED {
+            self.editor = None;
+            self.request.rounds = 0;
         }
         Ok(Chunk::Pass)
+    }
+
+    /// Whether more of the body says nothing more.
+    pub(super) const fn is_done(&self) -> bool {
+        self.editor.is_none()
     }
 
     fn edit(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {

@@ -260,11 +260,12 @@ impl Exchange {
         }
         let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
         let (result, dialect) = (body.feed(chunk, end), *dialect);
-        if end || result.is_err() {
-            if let Some(meter) = &mut self.meter {
+        if end || result.is_err() || body.is_done() {
+            let copies = self.meter.as_mut().is_some_and(|meter| {
                 meter.facts = body.facts();
-            }
-            self.state = State::Idle;
+                meter.copies_request()
+            });
+            self.state = if copies { State::Copying } else { State::Idle };
         }
         match result {
             Ok(Chunk::Pass) => BodyEffect::Pass,

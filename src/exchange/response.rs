@@ -86,6 +86,8 @@ struct Hide {
     hid: bool,
     /// How many bytes of the message that is not complete yet have gone out; such a message stays.
     released: usize,
+    /// Whether the bytes that leave now are not those that came.
+    differs: bool,
 }
 
 impl Response {
@@ -186,7 +188,7 @@ impl Response {
                 capture.response_document(&copy);
             }
         }
-        (observer.hide.is_some() && *out != chunk).then_some(out.as_slice())
+        observer.hide.as_ref().is_some_and(|hide| hide.differs).then_some(out.as_slice())
     }
 }
 
@@ -243,6 +245,9 @@ impl Observer {
                 }
             }
             Reader::Messages(framer) => {
+                if let Some(hide) = hide {
+                    hide.differs = framer.pending().len() != hide.released;
+                }
                 let mut part = |part: Part<'_>| {
                     let seen = match &part.message {
                         Some(message) => {
@@ -300,6 +305,7 @@ impl Hide {
         if !hides {
             out.extend_from_slice(part.raw.get(self.released..).unwrap_or_default());
         }
+        self.differs |= hides;
         self.hid = hides;
         self.released = 0;
     }
@@ -308,7 +314,11 @@ impl Hide {
     /// half an event.
     fn release(&mut self, pending: &[u8], out: &mut Vec<u8>) {
         let may_be_hidden = || OTHERS.iter().all(|other| memchr::memmem::find(pending, other).is_none());
+        if pending.is_empty() {
+            return;
+        }
         if self.released == 0 && pending.len() <= MAX_HIDDEN && may_be_hidden() {
+            self.differs = true;
             return;
         }
         out.extend_from_slice(pending.get(self.released..).unwrap_or_default());
