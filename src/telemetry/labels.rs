@@ -231,7 +231,7 @@ pub(super) fn cut(text: &str, max: usize) -> &str {
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
-/// A value as it may stand in a name: at most `max` bytes, and without what ends one.
+/// A value as it may stand in a name: at most `max` bytes of it, and without what ends one.
 ///
 /// Of Waypost's names those are `;` and `=`. Of Higress's it is a word where a part begins: `a.model-x` is written
 /// `a_model-x`, and `upstream` at the very start `_upstream`. A host tries every expression on every name, so both hold

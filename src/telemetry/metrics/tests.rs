@@ -287,7 +287,7 @@ mod properties {
                 higress_model: clean(&model, MAX_LABEL),
                 consumer: clean(&consumer, MAX_LABEL),
                 error_source: "upstream",
-        error_type: "429".into(),
+                error_type: "429".into(),
                 status_class: "2xx",
             };
             let tags = shipped();
@@ -301,13 +301,13 @@ mod properties {
                         ("ai_route", &route, MAX_PLACE), ("ai_cluster", &cluster, MAX_PLACE),
                         ("ai_model", &model, MAX_LABEL), ("ai_consumer", &consumer, MAX_LABEL),
                     ] {
-                        prop_assert_eq!(essence(&found[tag], max), essence(value, max), "{} in {}", tag, name);
+                        prop_assert_eq!(essence(&found[tag], max + 1), essence(value, max), "{} in {}", tag, name);
                     }
                 } else {
                     prop_assert_eq!(shown, sample.metric.name);
-                    let value = essence(&found["gen_ai_provider_name"], MAX_LABEL);
+                    let value = essence(&found["gen_ai_provider_name"], MAX_LABEL + 1);
                     prop_assert_eq!(value, essence(&provider, MAX_LABEL), "{}", name);
-                    let value = essence(&found["gen_ai_request_model"], MAX_LABEL);
+                    let value = essence(&found["gen_ai_request_model"], MAX_LABEL + 1);
                     prop_assert_eq!(value, essence(&model, MAX_LABEL), "{}", name);
                 }
             }
