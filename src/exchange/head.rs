@@ -49,6 +49,22 @@ pub struct Edits {
     pub set: Vec<(String, String)>,
     /// Position in `set` of the header that carries the credential, and how many bytes of its value may be shown.
     pub credential: Option<(usize, usize)>,
+    needless: Needless,
+}
+
+/// What of the edits has no effect: a bit for each of the first 32 of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Needless {
+    set: u32,
+    remove: u32,
+}
+
+fn marks(list: impl Iterator<Item = bool>) -> u32 {
+    list.zip(0_u32..).fold(0, |marks, (mark, place)| marks | u32::from(mark).checked_shl(place).unwrap_or_default())
+}
+
+fn is_marked(marks: u32, place: u32) -> bool {
+    marks.checked_shr(place).is_some_and(|rest| rest & 1 == 1)
 }
 
 impl Edits {
@@ -57,15 +73,27 @@ impl Edits {
         self.set.push((name.into(), value.into()));
     }
 
-    /// The same effect on these headers with fewer calls: what stands there as it is to be is not set, and the only
-    /// value of a header that is set need not be removed first.
+    /// Marks what has no effect on these headers: to set what stands there already, and to remove the only value of a
+    /// header that is then set. Each is a call of the host that can be saved.
     #[must_use]
-    pub fn reduced(mut self, head: &Head) -> Self {
-        let Self { remove, set, .. } = &mut self;
-        remove.retain(|name| head.count(name) != 1 || !set.iter().any(|(other, _)| other == name));
-        set.retain(|(name, value)| head.count(name) != 1 || head.get(name) != Some(value.as_bytes()));
-        self.credential = None;
+    pub fn spared(mut self, head: &Head) -> Self {
+        let alone = |name: &str| head.count(name) == 1;
+        let set = self.set.iter().map(|(name, value)| alone(name) && head.get(name) == Some(value.as_bytes()));
+        let removed = self.remove.iter().map(|name| alone(name) && self.set.iter().any(|(set, _)| set == name));
+        self.needless = Needless { set: marks(set), remove: marks(removed) };
         self
+    }
+
+    /// The names to remove, but for those that need not be.
+    pub fn removals(&self) -> impl Iterator<Item = &str> {
+        let needed = self.remove.iter().zip(0_u32..).filter(|(_, place)| !is_marked(self.needless.remove, *place));
+        needed.map(|(name, _)| name.as_ref())
+    }
+
+    /// The headers to set, but for those that need not be.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        let needed = self.set.iter().zip(0_u32..).filter(|(_, place)| !is_marked(self.needless.set, *place));
+        needed.map(|((name, value), _)| (name.as_str(), value.as_str()))
     }
 
     /// The new value of a header, if it is set.

@@ -187,7 +187,7 @@ impl Exchange {
                 if let Some(meter) = &mut self.meter {
                     meter.sent(path, credential_at, model);
                 }
-                let edits = edits.reduced(&request.head);
+                let edits = edits.spared(&request.head);
                 let asks = self.asks_usage();
                 match flow {
                     Flow::Chunks => {
@@ -311,7 +311,7 @@ impl Exchange {
                 if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.facts.stream) {
                     edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
                 }
-                BodyEffect::Release { edits: edits.reduced(&request.head), body: body.changed }
+                BodyEffect::Release { edits: edits.spared(&request.head), body: body.changed }
             }
             Verdict::Refuse(error, dialect) => BodyEffect::Reply(self.refuse(&error, dialect)),
             Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,

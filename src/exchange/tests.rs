@@ -306,7 +306,7 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
     );
     let sent = |request: RequestHeaders| {
         let HeadersEffect::Send(edits) = Exchange::default().on_request_headers(&config, request) else { panic!() };
-        edits.set
+        edits.settings().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
     };
     let once = sent(request(CHAT, &[("authorization", "Bearer client")], true));
     // Nothing is set that is there already.

@@ -248,10 +248,10 @@ fn keep_route(saved: &Saved) {
 }
 
 fn apply_edits(edits: &Edits) {
-    for name in &edits.remove {
+    for name in edits.removals() {
         host::remove_request_header(name);
     }
-    for (name, value) in &edits.set {
+    for (name, value) in edits.settings() {
         host::set_request_header(name, value);
     }
 }
