@@ -112,7 +112,7 @@ bench-core: ## Measure the parts of the core on this machine, without Envoy (ONL
 	@$(CARGO) bench --quiet --locked --manifest-path benches/core/Cargo.toml --bench core -- $(ONLY)
 
 .PHONY: bench-exact
-bench-exact: $(WASM) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind)
+bench-exact: $(WASM) $(EMPTY_FILTER) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind)
 	@$(PYTHON) benches/exact/exact.py
 
 ##@ Check
