@@ -49,8 +49,8 @@ enum Own<'h> {
 /// Whether a header of this name, in lower case, carries a credential, to whatever vendor or to this provider.
 pub(super) fn is_credential(name: &str, provider: Option<&Provider>) -> bool {
     // A header of the operator's choice is that of all surfaces; those of the presets are on the list.
-    let own = |provider: &Provider| matches!(&provider.surface(None).placement, Placement::Header { name: own, .. } if own == name);
-    CREDENTIAL_HEADERS.contains(&name) || provider.is_some_and(own)
+    let own = provider.map(|provider| &provider.surface(None).placement);
+    CREDENTIAL_HEADERS.contains(&name) || matches!(own, Some(Placement::Header { name: own, .. }) if own == name)
 }
 
 /// Chooses the credential.

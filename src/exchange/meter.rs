@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 /// What is known of one exchange so far.
 pub(super) struct Meter {
-    pub statistics: Rc<Statistics>,
+    statistics: Rc<Statistics>,
     provider: Option<Rc<Provider>>,
     operation: Operation,
     route: Option<String>,
@@ -26,6 +26,8 @@ pub(super) struct Meter {
     session: Option<String>,
     /// Whether the response is one to look into.
     read: bool,
+    /// Whether the usage of a stream is read, so that it is worth asking for.
+    pub asks_usage: bool,
     path: Option<(String, Option<usize>)>,
     /// The model of the path.
     model: Option<Model>,
@@ -66,6 +68,7 @@ impl Meter {
             consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
             session: session_id(statistics.session_header.as_deref(), &get),
             read: reads_response(statistics, decision.operation, head),
+            asks_usage: statistics.reads_streams(path),
             path: None,
             model: None,
             facts: Facts::default(),
@@ -125,11 +128,11 @@ impl Meter {
 
     /// Why the response is not to be read, if so.
     fn unread(&self, head: &Head) -> Option<&'static str> {
+        if self.refused.is_none() && !self.statistics.usage && self.capture.is_none() {
+            return Some(unread::DISABLED);
+        }
         if self.refused.is_some() || !self.read {
             return Some(unread::OPERATION);
-        }
-        if !self.statistics.usage && self.capture.is_none() {
-            return Some(unread::DISABLED);
         }
         let content_type = head.text("content-type").unwrap_or_default();
         (!self.statistics.reads(content_type)).then_some(unread::TYPE)

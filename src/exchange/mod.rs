@@ -218,7 +218,7 @@ impl Exchange {
 
     /// Whether the usage of a stream is read, so that it is worth asking for.
     fn asks_usage(&self) -> bool {
-        self.meter.as_ref().is_some_and(|meter| meter.statistics.usage && meter.statistics.reads("text/event-stream"))
+        self.meter.as_ref().is_some_and(|meter| meter.asks_usage)
     }
 
     fn refuse(&mut self, error: &Error, dialect: Dialect) -> Reply {
