@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use waypost::config::{self, Config};
 use waypost::exchange::head::Head;
 use waypost::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, Outcome, RequestHeaders, WantsBody};
-use waypost::telemetry::{Host, Kind, Labels, Series, log, samples};
+use waypost::telemetry::{Fields, Host, Kind, Labels, Series, log, samples};
 
 const FIGURES: &str = "allocations.json";
 
@@ -63,10 +63,11 @@ fn count<T>(run: impl FnOnce() -> T) -> (u64, T) {
 /// What the filter does with a record.
 fn report(outcome: &Outcome, series: &mut Series) -> usize {
     let Outcome { record, statistics, .. } = outcome;
-    let text = log::ai_log(record, None).unwrap_or_default();
+    let fields = Fields::of(record);
+    let text = log::ai_log(&fields, None).unwrap_or_default();
     let mut flat = 0_usize;
-    log::flat(record, &mut |name, value| flat += name.len() + value.len());
-    let labels = Labels::new(record, &statistics.models, &statistics.consumers);
+    log::flat(&fields, statistics.log_fields, &mut |name, value| flat += name.len() + value.len());
+    let labels = Labels::new(record, statistics.metrics, &statistics.models, &statistics.consumers);
     series.count(&mut Granting, &samples(record, statistics.metrics), &labels);
     text.len() + flat
 }

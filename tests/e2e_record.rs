@@ -318,7 +318,7 @@ async fn an_upstream_filter_counts_each_attempt_once() {
     }]);
     let provider = json!({"type": "openai", "apiTokens": ["token"]});
     let config = EnvoyConfig::new(upstream.address()).waypost(&json!({"provider": provider})).routes(retries);
-    let envoy = start(logged(config.upstream_filter())).await;
+    let envoy = start(logged(config).upstream_filter()).await;
     let body = json!({"model": "gpt-4", "messages": []});
     let requests = async || {
         let mut classes = BTreeMap::new();

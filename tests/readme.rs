@@ -26,7 +26,9 @@ use waypost::exchange::decide::Client;
 use waypost::exchange::head::Head;
 use waypost::explain::{Request, explain};
 use waypost::operation::{Dialect, Operation};
-use waypost::telemetry::{self, Consumers, Kind, Labels, Models, Party, Record, Series, Style, UsageSource};
+use waypost::telemetry::{
+    self, Consumers, Fields, Flat, Kind, Labels, Models, Party, Record, Series, Style, UsageSource,
+};
 use waypost::usage::Usage;
 
 const README: &str = include_str!("../README.md");
@@ -345,8 +347,9 @@ fn the_log_fields_are_those_of_the_code() {
     let heading = "Log fields";
     let (mut object, mut flat) = (BTreeSet::new(), BTreeSet::new());
     for record in records() {
-        object.extend(escaped_keys(&telemetry::log::ai_log(&record, None).expect("a log")));
-        telemetry::log::flat(&record, &mut |name, _| {
+        let fields = Fields::of(&record);
+        object.extend(escaped_keys(&telemetry::log::ai_log(&fields, None).expect("a log")));
+        telemetry::log::flat(&fields, Flat::ALL, &mut |name, _| {
             flat.insert(name.strip_prefix("waypost_").expect("the prefix").to_owned());
         });
     }
@@ -359,6 +362,11 @@ fn the_log_fields_are_those_of_the_code() {
         .map(str::to_owned)
         .collect();
     assert_eq!(marked, &object - &flat);
+    let rows = table(heading);
+    let bold =
+        rows.iter().filter(|row| row[0].starts_with("**")).flat_map(|row| spans(&row[0])).collect::<BTreeSet<_>>();
+    let usual = |name: &&str| Flat::named(name).is_some_and(|field| Flat::usual().contains(field));
+    assert_eq!(bold, Flat::names().filter(usual).collect());
     let times: BTreeSet<String> = object.into_iter().filter(|field| field.starts_with("time_to_")).collect();
     assert_eq!(keys("Three first tokens"), times);
 }
@@ -394,7 +402,7 @@ impl telemetry::Host for Metrics {
 fn metrics(style: Style) -> Vec<(Kind, String)> {
     let (mut series, mut host) = (Series::new(0), Metrics::default());
     for record in records() {
-        let labels = Labels::new(&record, &Models::default(), &Consumers::default());
+        let labels = Labels::new(&record, style, &Models::default(), &Consumers::default());
         series.count(&mut host, &telemetry::samples(&record, style), &labels);
     }
     host.0

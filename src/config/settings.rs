@@ -53,6 +53,10 @@ settings! {
         /// Log key
         /// The filter state that holds the record as JSON, without its prefix `wasm.`; `ai_log` if unset.
         log_key: String = "logKey",
+        /// Log fields
+        /// The fields that are filter states of their own, `wasm.waypost_` and the name; `*` is all. Those of Higress's
+        /// log, of limits on tokens and of errors if unset.
+        log_fields: Vec<String> = "logFields",
         /// No usage (Higress)
         /// `true`: token usage is not looked for.
         disable_openai_usage: bool = "disable_openai_usage",

@@ -1,12 +1,12 @@
 //! What is recorded of requests, compiled from `statistics`.
 
-use super::problem::{Kind, Problems};
+use super::problem::{Kind, Problems, nearest};
 use super::settings::{
     AttributeRuleSetting, AttributeSettings, MetricStyleSetting, StatisticsSettings, ValueSourceSetting,
 };
 use crate::attributes::{self, Attribute, Attributes, Rule, Source, Spec};
-use crate::telemetry::Style;
 use crate::telemetry::labels::{Consumers, Models};
+use crate::telemetry::{Flat, Style};
 use crate::usage;
 use std::rc::Rc;
 
@@ -34,6 +34,10 @@ pub struct Statistics {
     pub consumer_header: String,
     /// The filter state that holds the record.
     pub log_key: String,
+    /// The fields that are filter states of their own.
+    pub log_fields: Flat,
+    /// Whether the model as it goes upstream is one, which filters after Waypost may look at.
+    pub shows_model: bool,
     /// Whether token usage is looked for.
     pub usage: bool,
     /// What else is recorded.
@@ -70,6 +74,7 @@ impl Statistics {
             let text = |value: &Option<String>, unset: &str| {
                 value.as_deref().filter(|value| !value.is_empty()).unwrap_or(unset).to_owned()
             };
+            let log_fields = settings.log_fields.as_ref().map_or_else(Flat::usual, |names| flat(names, problems));
             Rc::new(Self {
                 metrics: match settings.metric_style {
                     Some(MetricStyleSetting::Higress) => Style::Higress,
@@ -82,6 +87,8 @@ impl Statistics {
                 consumers: Consumers::new(settings.consumers.iter().flatten().map(String::as_str)),
                 consumer_header: text(&settings.consumer_header, CONSUMER_HEADER).to_ascii_lowercase(),
                 log_key: text(&settings.log_key, LOG_KEY),
+                log_fields,
+                shows_model: Flat::named("upstream_model").is_some_and(|model| log_fields.contains(model)),
                 usage: settings.disable_openai_usage != Some(true),
                 attributes: Rc::new(attributes(settings, problems)),
                 path_suffixes: settings.enable_path_suffixes.clone().unwrap_or_default(),
@@ -95,7 +102,7 @@ impl Statistics {
     /// Whether metrics are named after the cluster.
     #[must_use]
     pub const fn names_clusters(&self) -> bool {
-        matches!(self.metrics, Style::Higress | Style::Both)
+        self.metrics.is_higress()
     }
 
     /// Whether the usage of a stream is read where the client's path is this, so that it is worth asking for.
@@ -109,6 +116,23 @@ impl Statistics {
     pub fn reads(&self, content_type: &str) -> bool {
         attributes::content_type_enabled(&self.content_types, content_type)
     }
+}
+
+/// The fields of these names. What is none is left out.
+fn flat(names: &[String], problems: &mut Problems) -> Flat {
+    let mut fields = Flat::NONE;
+    problems.at("logFields", |problems| {
+        for (index, name) in names.iter().enumerate() {
+            problems.at_index(index, |problems| match Flat::named(name) {
+                Some(field) => fields = fields.and(field),
+                None => problems.warn(Kind::UnknownValue {
+                    found: name.clone(),
+                    meant: nearest(name, &mut Flat::names()).map(str::to_owned),
+                }),
+            });
+        }
+    });
+    fields
 }
 
 fn attributes(settings: &StatisticsSettings, problems: &mut Problems) -> Attributes {

@@ -85,9 +85,10 @@ impl Meter {
         self.model = model;
     }
 
-    /// The model as it goes upstream, if it is known.
-    pub(super) fn upstream_model(&self) -> Option<&str> {
-        self.model.as_ref().or(self.facts.model.as_ref()).map(|model| model.upstream.as_str())
+    /// The model as it goes upstream, if it is known and a log field of its own.
+    pub(super) fn shown_model(&self) -> Option<&str> {
+        let model = self.model.as_ref().or(self.facts.model.as_ref())?;
+        self.statistics.shows_model.then_some(&model.upstream)
     }
 
     /// Notes that the request is answered here.

@@ -365,11 +365,11 @@ impl Exchange {
         }
     }
 
-    /// The model as it goes upstream, where it is known before the request headers leave: it stands in the path, or the
-    /// headers waited for the body.
+    /// The model as it goes upstream, if that is a log field of its own, where it is known before the request headers
+    /// leave: it stands in the path, or the headers waited for the body.
     #[must_use]
-    pub fn upstream_model(&self) -> Option<&str> {
-        self.meter.as_ref().and_then(|meter| meter.upstream_model())
+    pub fn shown_model(&self) -> Option<&str> {
+        self.meter.as_ref().and_then(|meter| meter.shown_model())
     }
 
     /// Whether it takes the host's word to tell how it ended: there was no response, or no end of one, or an error.

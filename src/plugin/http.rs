@@ -7,7 +7,7 @@ use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::{Edits, Head};
 use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
 use crate::hold::{Advice, Holds};
-use crate::telemetry::{Series, log as fields};
+use crate::telemetry::{Flat, Series, log};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::{Cell, RefCell};
@@ -56,8 +56,8 @@ impl Http {
 
     /// Shows the model to the filters that come after, where it is known in time: a rate limit can look at it.
     fn show_model(&self) {
-        if let Some(model) = self.exchange.upstream_model() {
-            host::set_property(fields::UPSTREAM_MODEL, fields::plain(model).as_bytes());
+        if let Some(model) = self.exchange.shown_model() {
+            host::set_property(Flat::UPSTREAM_MODEL, log::plain(model).as_bytes());
         }
     }
 

@@ -3,8 +3,8 @@
 use super::host;
 use crate::exchange::Outcome;
 use crate::telemetry::ledger::{Admission, admit};
-use crate::telemetry::{Host, Kind, Labels, Series, log as fields, samples};
-use log::warn;
+use crate::telemetry::{Fields, Host, Kind, Labels, Series, log, samples};
+use ::log::warn;
 
 /// Where all VMs of a process keep the list of series.
 const LEDGER: &str = "waypost.series";
@@ -12,24 +12,24 @@ const LEDGER: &str = "waypost.series";
 /// Writes one record.
 pub(super) fn write(outcome: &Outcome, series: &mut Series) {
     let Outcome { record, statistics, properties } = outcome;
+    let fields = Fields::of(record);
     let old = host::property_bytes(&[&statistics.log_key]);
-    match fields::ai_log(record, old.as_deref()) {
+    match log::ai_log(&fields, old.as_deref()) {
         Some(text) => host::set_property(&statistics.log_key, text.as_bytes()),
         None => warn!("waypost: what stands in `{}` is no log and is left alone", statistics.log_key),
     }
-    for key in fields::outdated(record, old.as_deref()) {
+    for key in log::outdated(&fields, statistics.log_fields, old.as_deref()) {
         host::set_property(key, b"");
     }
-    fields::flat(record, &mut |key, value| host::set_property(key, value.as_bytes()));
+    log::flat(&fields, statistics.log_fields, &mut |key, value| host::set_property(key, value.as_bytes()));
     for (key, value) in properties {
         host::set_property(key, value.as_bytes());
     }
     let samples = samples(record, statistics.metrics);
-    series.count(
-        &mut Metrics { max: series.max() },
-        &samples,
-        &Labels::new(record, &statistics.models, &statistics.consumers),
-    );
+    if !samples.is_empty() {
+        let labels = Labels::new(record, statistics.metrics, &statistics.models, &statistics.consumers);
+        series.count(&mut Metrics { max: series.max() }, &samples, &labels);
+    }
 }
 
 /// The metrics of the host.

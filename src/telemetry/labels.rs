@@ -1,5 +1,6 @@
 //! The values that stand in metric names, each from a set that clients cannot make grow.
 
+use super::metrics::Style;
 use super::record::{Failure, Party, Record, api_of};
 use std::borrow::Cow;
 
@@ -218,7 +219,10 @@ pub fn is_family(name: &str) -> bool {
     let name = name.strip_prefix("ft:").unwrap_or(name);
     let tails = core::iter::successors(Some(name), |tail| tail.split_once('.').map(|(_, tail)| tail));
     tails.take(VENDOR_PARTS).any(|tail| {
-        FAMILIES.iter().any(|family| tail.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family)))
+        let first = tail.bytes().next().map(|byte| byte.to_ascii_lowercase());
+        let is_start = |family: &&str| tail.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family));
+        // Nearly all of them differ at once.
+        FAMILIES.iter().filter(|family| family.bytes().next() == first).any(is_start)
     })
 }
 
@@ -282,31 +286,61 @@ pub struct Labels<'r> {
 }
 
 impl<'r> Labels<'r> {
-    /// The labels of a record.
+    /// The labels of a record, as far as metrics of that style have them: without Higress's, `route`, `cluster` and
+    /// `higress_model` are empty.
     #[must_use]
-    pub fn new(record: &'r Record, models: &Models, consumers: &Consumers) -> Self {
+    pub fn new(record: &'r Record, style: Style, models: &Models, consumers: &Consumers) -> Self {
         let succeeded = record.succeeded();
-        let higress_model = match (record.model(), record.failed()) {
-            (Some(model), _) if record.configured_model && record.asked_model() == Some(model) => model,
-            (Some(model), _) => models.label(Some(model), succeeded),
-            (None, true) => "UNKNOWN",
-            (None, false) => "unknown",
-        };
         let label = |value: &'r str| clean(value, MAX_LABEL);
-        Self {
-            route: clean(api_of(&record.route).unwrap_or_else(|| or(&record.route, UNKNOWN_PLACE)), MAX_PLACE),
-            cluster: clean(or(&record.cluster, UNKNOWN_PLACE), MAX_PLACE),
+        let labels = Self {
+            route: Cow::Borrowed(""),
+            cluster: Cow::Borrowed(""),
             provider: label(or(&record.provider, NONE)),
             operation: or(record.operation, NONE),
             model: label(match record.asked_model() {
                 Some(model) if record.configured_model => model,
                 asked => models.label(asked.or(record.response_model.as_deref()), succeeded),
             }),
-            higress_model: label(higress_model),
+            higress_model: Cow::Borrowed(""),
             consumer: label(consumers.label(record.consumer.as_deref())),
             error_source: record.failure.as_ref().map_or(NONE, Failure::source),
             error_type: label(error_type(record)),
             status_class: status_class(record.status),
+        };
+        if !style.is_higress() {
+            return labels;
+        }
+        let higress_model = match (record.model(), record.failed()) {
+            (Some(model), _) if record.configured_model && record.asked_model() == Some(model) => model,
+            (Some(model), _) => models.label(Some(model), succeeded),
+            (None, true) => "UNKNOWN",
+            (None, false) => "unknown",
+        };
+        Self {
+            route: clean(api_of(&record.route).unwrap_or_else(|| or(&record.route, UNKNOWN_PLACE)), MAX_PLACE),
+            cluster: clean(or(&record.cluster, UNKNOWN_PLACE), MAX_PLACE),
+            higress_model: label(higress_model),
+            ..labels
+        }
+    }
+
+    /// Writes all of them, one in a line, which none of them can break: records with the same text are counted in the
+    /// same series.
+    pub(super) fn write_all(&self, out: &mut String) {
+        for label in [
+            &*self.provider,
+            self.operation,
+            &self.model,
+            &self.consumer,
+            self.error_source,
+            &self.error_type,
+            self.status_class,
+            &self.route,
+            &self.cluster,
+            &self.higress_model,
+        ] {
+            out.push_str(label);
+            out.push('\n');
         }
     }
 }

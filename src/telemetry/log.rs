@@ -7,11 +7,10 @@
 //! as the inside of a JSON string: Higress's access log format puts it between quotes. Several plugins write it, so what
 //! stands there is read, merged and written back.
 
-use super::record::{Party, Record, UsageSource};
+use super::fields::{Fields, Flat, Value};
 use crate::config::node::Node;
 use crate::config::parse;
 use crate::json::decode;
-use crate::usage::Detail;
 use core::fmt::Write;
 
 /// Longest text of one field, in bytes; longer ones are cut at a character. Attributes have a limit of their own.
@@ -23,12 +22,8 @@ const MAX_OLD: usize = 1 << 20;
 /// Details of one kind that are written; an upstream has no reason to send more.
 const MAX_DETAILS: usize = 32;
 
-/// How many bytes and members are made room for: what a usual record needs.
+/// How many bytes are made room for: what a usual record needs.
 const ROOM: usize = 1024;
-const MOST_FIELDS: usize = 48;
-
-/// What the name of every flat field begins with.
-const PREFIX: &str = "waypost_";
 
 /// Stands in every record of Waypost, and in no text within one, where quotes are escaped twice.
 const OWN: &[u8] = br#"\"usage_source\":"#;
@@ -39,84 +34,73 @@ const NS_PER_MS: u64 = 1_000_000;
 /// Nanoseconds in a microsecond.
 const NS_PER_US: u64 = 1_000;
 
-/// A value that is going to be written.
-enum Value<'a> {
-    Text(&'a str),
-    Number(u64),
-    /// Nanoseconds, shown as milliseconds with three decimals.
-    Time(u64),
-    Bool(bool),
-    Details(&'a [Detail]),
-    Node(&'a Node),
-}
-
 /// The value of `ai_log`, merged into what stands there (`None` or nothing: nobody wrote it yet); new fields win.
 ///
 /// `None` where the old value cannot be read: then it is left alone, as Higress's plugins do.
 #[must_use]
-pub fn ai_log(record: &Record, old: Option<&[u8]>) -> Option<String> {
-    let outdated = outdated(record, old);
-    let old = match old {
-        None | Some(b"") => Node::Map(Vec::new()),
-        Some(old) => read(old)?,
-    };
-    let attributes: Vec<(&str, Node)> =
-        record.attributes.iter().map(|(key, value)| (key.as_str(), attribute(value))).collect();
-    let mut object = Object(Vec::with_capacity(MOST_FIELDS));
-    for (key, value) in old.members() {
-        if !outdated.iter().any(|name| key_of(name) == key) {
-            object.put(key, Value::Node(value));
+pub fn ai_log(fields: &Fields<'_>, old: Option<&[u8]>) -> Option<String> {
+    let mut out = String::with_capacity(ROOM);
+    let before = old.filter(|old| !old.is_empty());
+    if before.is_none() && fields.record.attributes.is_empty() {
+        // Nearly every record: its own fields, which are in order, and whose names need no escapes.
+        let mut start = '{';
+        for (name, value) in fields.known() {
+            out.push(start);
+            out.push_str(name.member);
+            value.write(&mut out);
+            start = ',';
         }
+        out.push('}');
+        return Some(out);
     }
-    fields(record, &mut |name, value| {
-        if let Some(value) = value {
-            object.put(key_of(name), value);
-        }
-    });
+    let old = before.map_or_else(|| Some(Node::Map(Vec::new())), read)?;
+    let earlier = is_own(before);
+    let outdated = |key: &str| earlier && fields.iter().any(|(name, value)| value.is_none() && name.key() == key);
+    let attributes: Vec<(&str, Node)> =
+        fields.record.attributes.iter().map(|(key, value)| (key.as_str(), attribute(value))).collect();
+    let mut object = Object::default();
+    for (key, value) in old.members().iter().filter(|(key, _)| !outdated(key)) {
+        object.put(key, Value::Node(value));
+    }
+    for (name, value) in fields.known() {
+        object.put(name.key(), value);
+    }
     for (key, value) in &attributes {
         object.put(key, Value::Node(value));
     }
-    let mut out = String::with_capacity(ROOM);
     object.write(&mut out);
     Some(out)
 }
 
-/// The fields, by the names of their filter states, that an earlier record of the same request has in `old` and this one
-/// does not: an upstream filter writes one for each attempt, and a log of two attempts at once would be true of neither.
+/// The fields, of those that are written flat, that an earlier record of the same request has in `old` and this one does
+/// not, by the names of their filter states: an upstream filter writes one for each attempt, and a log of two attempts
+/// at once would be true of neither.
 #[must_use]
-pub fn outdated(record: &Record, old: Option<&[u8]>) -> Vec<&'static str> {
-    let mut list = Vec::new();
-    // Other plugins know the words `input_token` and `model` too; theirs stay.
-    if let Some(old) = old.filter(|old| memchr::memmem::find(old, OWN).is_some()).and_then(read) {
-        fields(record, &mut |name, value| {
-            if value.is_none() && old.members().iter().any(|(key, _)| key == key_of(name)) {
-                list.push(name);
-            }
-        });
-    }
-    list
+pub fn outdated(fields: &Fields<'_>, written: Flat, old: Option<&[u8]>) -> Vec<&'static str> {
+    let Some(old) = old.filter(|old| is_own(Some(old))).and_then(read) else { return Vec::new() };
+    let absent = written.of(fields).filter(|(_, value)| value.is_none()).map(|(name, _)| name);
+    absent.filter(|name| old.members().iter().any(|(key, _)| key == name.key())).map(|name| name.flat).collect()
 }
 
-/// The key in `ai_log` of a field.
-fn key_of(name: &'static str) -> &'static str {
-    name.strip_prefix(PREFIX).unwrap_or(name)
+/// Whether a record of Waypost is in it. Other plugins know the words `input_token` and `model` too; theirs stay.
+fn is_own(old: Option<&[u8]>) -> bool {
+    old.is_some_and(|old| memchr::memmem::find(old, OWN).is_some())
 }
 
-/// Puts the fields that are known, each with the name of its own filter state and its value as plain text.
+/// Puts the wanted fields that are known, each with the name of its own filter state and its value as plain text.
 ///
 /// A control character, a quote and a backslash become `_`: the value stands in access logs of any format.
-pub fn flat(record: &Record, put: &mut dyn FnMut(&'static str, &str)) {
+pub fn flat(fields: &Fields<'_>, wanted: Flat, put: &mut dyn FnMut(&'static str, &str)) {
     let mut text = String::new();
-    fields(record, &mut |name, value| {
-        let Some(value) = value else { return };
+    for (name, value) in wanted.of(fields) {
         text.clear();
         match value {
-            Value::Text(value) => push_plain(&mut text, value),
-            Value::Details(_) | Value::Node(_) => return,
-            Value::Number(_) | Value::Time(_) | Value::Bool(_) => value.write(&mut text),
+            Some(Value::Text(value)) => push_plain(&mut text, value),
+            Some(value @ (Value::Number(_) | Value::Time(_) | Value::Bool(_))) => value.write(&mut text),
+            Some(Value::Details(_) | Value::Node(_)) | None => continue,
         }
-        put(name, &text);
-    });
+        put(name.flat, &text);
+    }
 }
 
 /// A text as it is written flat: cut, without what could break a line of a log.
@@ -135,76 +119,6 @@ fn push_plain(out: &mut String, text: &str) {
     }
     let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{80}'..='\u{9f}');
     out.extend(text.chars().map(|c| if harmful(c) { '_' } else { c }));
-}
-
-/// The flat name of the model as it goes upstream.
-pub const UPSTREAM_MODEL: &str = "waypost_upstream_model";
-
-/// Every field, by the name of its flat form; `None` where it is not known. In the order of the names.
-fn fields<'a>(record: &'a Record, put: &mut dyn FnMut(&'static str, Option<Value<'a>>)) {
-    let tokens = &record.tokens;
-    let stream_only = |time: Option<u64>| time.filter(|_| record.streamed);
-    let details = |details: &'a [Detail]| (!details.is_empty()).then_some(Value::Details(details));
-    let source = match record.usage_source {
-        UsageSource::Upstream => "upstream",
-        UsageSource::Partial => "partial",
-        UsageSource::None(_) => "none",
-    };
-    let reason = match record.usage_source {
-        UsageSource::None(reason) if !reason.is_empty() => Some(reason),
-        UsageSource::None(_) | UsageSource::Upstream | UsageSource::Partial => None,
-    };
-    let text = |text: &'a Option<String>| text.as_deref().map(Value::Text);
-    let known = |text: &'a str| (!text.is_empty()).then_some(Value::Text(text));
-    let number = |number: Option<u64>| number.map(Value::Number);
-    let time = |time: Option<u64>| time.map(Value::Time);
-    let list = [
-        ("waypost_aborted", record.aborted.map(Party::name).map(Value::Text)),
-        ("waypost_api", known(record.api())),
-        ("waypost_audio_input_token", number(tokens.audio_input)),
-        ("waypost_audio_output_token", number(tokens.audio_output)),
-        ("waypost_cache_write_token", number(tokens.cache_write)),
-        ("waypost_cached_token", number(tokens.cached_input)),
-        ("waypost_chat_id", text(&record.chat_id)),
-        ("waypost_chat_round", number(record.chat_round)),
-        ("waypost_consumer", text(&record.consumer)),
-        ("waypost_error_code", record.failure.as_ref().and_then(|failure| failure.code()).map(Value::Text)),
-        ("waypost_error_source", record.failure.as_ref().map(|failure| Value::Text(failure.source()))),
-        ("waypost_image_input_token", number(tokens.image_input)),
-        ("waypost_image_output_token", number(tokens.image_output)),
-        ("waypost_input_includes_cache", tokens.includes_cache.map(Value::Bool)),
-        ("waypost_input_token", number(tokens.input)),
-        ("waypost_input_token_details", details(&tokens.input_details)),
-        ("waypost_llm_first_token_duration", number(record.first_byte_ms())),
-        ("waypost_llm_service_duration", number(record.service_ms())),
-        ("waypost_mapping_rule", text(&record.mapping_rule)),
-        ("waypost_model", Some(Value::Text(record.model().unwrap_or("unknown")))),
-        ("waypost_operation", known(record.operation)),
-        ("waypost_output_token", number(tokens.output)),
-        ("waypost_output_token_details", details(&tokens.output_details)),
-        ("waypost_oversized_event", record.oversized_event.then_some(Value::Bool(true))),
-        ("waypost_provider", known(&record.provider)),
-        ("waypost_reasoning_token", number(tokens.reasoning)),
-        ("waypost_request_model", text(&record.request_model)),
-        (
-            "waypost_response_type",
-            record.status.map(|_| Value::Text(if record.streamed { "stream" } else { "normal" })),
-        ),
-        ("waypost_session_id", text(&record.session_id)),
-        ("waypost_status", number(record.status.map(u64::from))),
-        ("waypost_time_per_output_token", time(record.time_per_output_token())),
-        ("waypost_time_to_first_byte", time(record.first_byte)),
-        ("waypost_time_to_first_content", time(stream_only(record.first_content))),
-        ("waypost_time_to_first_reasoning", time(stream_only(record.first_reasoning))),
-        ("waypost_total_token", number(tokens.total())),
-        (UPSTREAM_MODEL, text(&record.upstream_model)),
-        ("waypost_upstream_path", text(&record.upstream_path)),
-        ("waypost_usage_missing", reason.map(Value::Text)),
-        ("waypost_usage_source", Some(Value::Text(source))),
-    ];
-    for (name, value) in list {
-        put(name, value);
-    }
 }
 
 /// What another plugin left: an object, escaped as the inside of a string.

@@ -51,6 +51,12 @@ pub enum Style {
 }
 
 impl Style {
+    /// Whether those of Higress are kept.
+    #[must_use]
+    pub const fn is_higress(self) -> bool {
+        matches!(self, Self::Higress | Self::Both)
+    }
+
     /// The style of that name in a configuration.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -73,8 +79,8 @@ pub enum Kind {
     Histogram,
 }
 
-/// A metric, one series of which is counted.
-#[derive(Debug, PartialEq, Eq)]
+/// A metric, one series of which is counted. Each is a static: which one it is, its address says.
+#[derive(Debug)]
 pub struct Metric {
     kind: Kind,
     name: &'static str,
@@ -82,7 +88,7 @@ pub struct Metric {
 }
 
 /// How labels stand in a name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Form {
     Higress,
     Waypost(&'static [Label]),
@@ -117,64 +123,65 @@ impl Label {
     }
 }
 
-const REQUESTS: Metric = Metric {
+static REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     name: "waypost_requests_total",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::Consumer, Label::StatusClass]),
 };
-const ERRORS: Metric = Metric {
+static ERRORS: Metric = Metric {
     kind: Kind::Counter,
     name: "waypost_errors_total",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::ErrorSource, Label::ErrorType]),
 };
-const TOKENS: Metric = Metric {
+static TOKENS: Metric = Metric {
     kind: Kind::Counter,
     name: "waypost_tokens_total",
     form: Form::Waypost(&[Label::Provider, Label::Model, Label::Consumer, Label::TokenType]),
 };
-const TOKEN_USAGE: Metric = Metric {
+static TOKEN_USAGE: Metric = Metric {
     kind: Kind::Histogram,
     name: "gen_ai_client_token_usage",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::TokenType]),
 };
-const DURATION: Metric = Metric {
+static DURATION: Metric = Metric {
     kind: Kind::Histogram,
     name: "gen_ai_server_request_duration_milliseconds",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model, Label::StatusClass]),
 };
-const FIRST_TOKEN: Metric = Metric {
+static FIRST_TOKEN: Metric = Metric {
     kind: Kind::Histogram,
     name: "gen_ai_server_time_to_first_token_milliseconds",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model]),
 };
-const PER_TOKEN: Metric = Metric {
+static PER_TOKEN: Metric = Metric {
     kind: Kind::Histogram,
     name: "gen_ai_server_time_per_output_token_microseconds",
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model]),
 };
 
 /// The metric that counts what was put into overflow series; it has no labels.
-pub(super) const SERIES_OVERFLOW: Metric =
+pub(super) static SERIES_OVERFLOW: Metric =
     Metric { kind: Kind::Counter, name: "waypost_series_overflow_total", form: Form::Waypost(&[]) };
 
 const fn higress(name: &'static str) -> Metric {
     Metric { kind: Kind::Counter, name, form: Form::Higress }
 }
 
-const HIGRESS_INPUT: Metric = higress("input_token");
-const HIGRESS_OUTPUT: Metric = higress("output_token");
-const HIGRESS_TOTAL: Metric = higress("total_token");
-const HIGRESS_FIRST_TOKEN: Metric = higress("llm_first_token_duration");
-const HIGRESS_STREAMS: Metric = higress("llm_stream_duration_count");
-const HIGRESS_SERVICE: Metric = higress("llm_service_duration");
-const HIGRESS_COUNT: Metric = higress("llm_duration_count");
-const HIGRESS_FAILURES: Metric = higress("llm_failure_count");
+static HIGRESS_INPUT: Metric = higress("input_token");
+static HIGRESS_OUTPUT: Metric = higress("output_token");
+static HIGRESS_TOTAL: Metric = higress("total_token");
+static HIGRESS_FIRST_TOKEN: Metric = higress("llm_first_token_duration");
+static HIGRESS_STREAMS: Metric = higress("llm_stream_duration_count");
+static HIGRESS_SERVICE: Metric = higress("llm_service_duration");
+static HIGRESS_COUNT: Metric = higress("llm_duration_count");
+static HIGRESS_FAILURES: Metric = higress("llm_failure_count");
 
 /// One value for one metric.
 #[derive(Debug)]
 pub struct Sample {
-    metric: &'static Metric,
-    token_type: &'static str,
+    pub(super) metric: &'static Metric,
+    /// A label that is not the record's.
+    pub(super) token_type: &'static str,
     /// What to add to a counter or to record in a histogram.
     pub value: u64,
 }
@@ -182,6 +189,11 @@ pub struct Sample {
 impl Sample {
     /// What is counted where a series is refused.
     pub(super) const SERIES_OVERFLOW: Self = Self { metric: &SERIES_OVERFLOW, token_type: "", value: 1 };
+
+    /// Whether it is for the same series, where the labels are the same.
+    pub(super) fn is_like(&self, metric: &'static Metric, token_type: &str) -> bool {
+        core::ptr::eq(self.metric, metric) && self.token_type == token_type
+    }
 
     /// What kind of metric it is for.
     #[must_use]
@@ -234,12 +246,14 @@ impl Sample {
 /// What is to be counted for a record. Counters that would grow by nothing are left out.
 #[must_use]
 pub fn samples(record: &Record, style: Style) -> Vec<Sample> {
-    let mut list = Vec::new();
+    /// What a usual record has of one style.
+    const USUAL: usize = 12;
+    let mut list = Vec::with_capacity(if style == Style::None { 0 } else { USUAL });
     let mut put = |metric: &'static Metric, token_type: &'static str, value: Option<u64>| {
         let value = value.filter(|value| metric.kind == Kind::Histogram || *value > 0);
         list.extend(value.map(|value| Sample { metric, token_type, value }));
     };
-    if matches!(style, Style::Higress | Style::Both) {
+    if style.is_higress() {
         higress_samples(record, &mut |metric, value| put(metric, "", value));
     }
     if matches!(style, Style::Waypost | Style::Both) {

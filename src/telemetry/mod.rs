@@ -1,12 +1,13 @@
 //! What one AI request leaves behind: one [`Record`], written as log fields and counted as metrics.
 //!
-//! [`record`] is what was known when the request ended, [`log`] writes it as the `ai_log` object that Higress's access
-//! log shows and as flat fields, [`metrics`] says which figures are counted under which names, [`labels`] keeps the
+//! [`record`] is what was known when the request ended, [`fields`] names what a log shows of it, [`log`] writes that as
+//! the `ai_log` object of Higress's access log and as flat fields, [`metrics`] says which figures are counted under which names, [`labels`] keeps the
 //! values in those names bounded, and [`series`] keeps the names themselves bounded, because a host never frees one.
 //! [`ledger`] is the list of names that all VMs of a process share.
 //!
 //! Nothing here calls the host: the caller hands in old values and a [`series::Host`].
 
+pub mod fields;
 pub mod labels;
 pub mod ledger;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod metrics;
 pub mod record;
 pub mod series;
 
+pub use fields::{Fields, Flat};
 pub use labels::{Consumers, Labels, Models};
 pub use metrics::{Kind, Sample, Style, samples};
 pub use record::{Failure, Party, Record, UsageSource};

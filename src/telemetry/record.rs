@@ -75,6 +75,27 @@ pub enum UsageSource {
     None(&'static str),
 }
 
+impl UsageSource {
+    /// The word for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Partial => "partial",
+            Self::None(_) => "none",
+        }
+    }
+
+    /// Why there are none.
+    #[must_use]
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::None(reason) => Some(reason).filter(|reason| !reason.is_empty()),
+            Self::Upstream | Self::Partial => None,
+        }
+    }
+}
+
 impl Default for UsageSource {
     fn default() -> Self {
         Self::None("")

@@ -6,7 +6,10 @@
 //! are not counted.
 
 use super::labels::Labels;
-use super::metrics::{Kind, Sample};
+use super::metrics::{Kind, Metric, Sample};
+
+/// How many bytes are made room for: what labels usually take.
+const SET_ROOM: usize = 192;
 
 /// What the host does for series.
 pub trait Host {
@@ -26,13 +29,55 @@ pub struct Series {
     max: usize,
     known: Slots,
     overflow: Slots,
+    /// The same ids by what records have: names are long, and nearly every record has the labels of an earlier one.
+    sets: Sets,
     /// The name that is looked up: one buffer for all.
     name: String,
 }
 
-/// Names and ids, sorted by length, then by name: most names begin alike, and a length is compared at once. No id: the host would not define it, and is not asked again.
+/// Names and ids, sorted by length, then by name: most names begin alike, and a length is compared at once. No id: the
+/// host would not define it, and is not asked again.
 #[derive(Debug, Default)]
 struct Slots(Vec<(Box<str>, Option<u32>)>);
+
+/// How many sets of labels a VM remembers the ids of. When there are more, it begins anew: whoever invents labels costs
+/// others no more than a search by name.
+const MAX_SETS: usize = 256;
+
+/// Sets of labels as text, sorted as [`Slots`], each with the ids of its series.
+#[derive(Debug, Default)]
+struct Sets(Vec<(Box<str>, Vec<Id>)>);
+
+/// The id of the one series that a metric and a token type have in a set of labels.
+#[derive(Debug)]
+struct Id {
+    metric: &'static Metric,
+    token_type: &'static str,
+    id: Option<u32>,
+}
+
+impl Sets {
+    /// Takes the ids of a set out, and says where they belong.
+    fn take(&mut self, labels: &str) -> (Result<usize, usize>, Vec<Id>) {
+        let place = self.0.binary_search_by(|(known, _)| (known.len(), &**known).cmp(&(labels.len(), labels)));
+        let ids = place.ok().and_then(|place| self.0.get_mut(place)).map(|(_, ids)| core::mem::take(ids));
+        (place, ids.unwrap_or_default())
+    }
+
+    /// Puts them back.
+    fn put(&mut self, place: Result<usize, usize>, labels: &str, ids: Vec<Id>) {
+        match place {
+            Ok(place) => {
+                if let Some((_, known)) = self.0.get_mut(place) {
+                    *known = ids;
+                }
+            }
+            Err(_) if ids.is_empty() => {}
+            Err(_) if self.0.len() >= MAX_SETS => self.0 = vec![(labels.into(), ids)],
+            Err(place) => self.0.insert(place.min(self.0.len()), (labels.into(), ids)),
+        }
+    }
+}
 
 impl Slots {
     /// The id of a name, else the place where it belongs.
@@ -52,7 +97,7 @@ impl Series {
     /// At most `max` series, without the overflow series.
     #[must_use]
     pub const fn new(max: usize) -> Self {
-        Self { max, known: Slots(Vec::new()), overflow: Slots(Vec::new()), name: String::new() }
+        Self { max, known: Slots(Vec::new()), overflow: Slots(Vec::new()), sets: Sets(Vec::new()), name: String::new() }
     }
 
     /// Changes the bound. What exists stays.
@@ -80,24 +125,42 @@ impl Series {
 
     /// Counts a record.
     pub fn count<H: Host>(&mut self, host: &mut H, samples: &[Sample], labels: &Labels<'_>) {
+        let mut set = String::with_capacity(SET_ROOM);
+        labels.write_all(&mut set);
+        let (place, mut ids) = self.sets.take(&set);
         for sample in samples {
-            self.name.clear();
-            sample.write_name(Some(labels), &mut self.name);
-            let id = match self.known.find(&self.name) {
-                Ok(id) => id,
-                Err(place) if self.known.0.len() < self.max && host.admit(&self.name) => {
-                    let id = host.define(sample.kind(), &self.name);
-                    self.known.insert(place, &self.name, id);
-                    id
-                }
-                Err(_) => {
-                    self.count_overflow(host, &Sample::SERIES_OVERFLOW);
-                    self.overflow_id(host, sample)
-                }
+            let id = match ids.iter().find(|known| sample.is_like(known.metric, known.token_type)) {
+                Some(known) => known.id,
+                None => match self.series_id(host, sample, labels) {
+                    Some(id) => {
+                        ids.push(Id { metric: sample.metric, token_type: sample.token_type, id });
+                        id
+                    }
+                    None => {
+                        self.count_overflow(host, &Sample::SERIES_OVERFLOW);
+                        self.overflow_id(host, sample)
+                    }
+                },
             };
             if let Some(id) = id {
                 host.count(sample.kind(), id, sample.value);
             }
+        }
+        self.sets.put(place, &set, ids);
+    }
+
+    /// The id of the series with these labels; `None` where there may be no more.
+    fn series_id<H: Host>(&mut self, host: &mut H, sample: &Sample, labels: &Labels<'_>) -> Option<Option<u32>> {
+        self.name.clear();
+        sample.write_name(Some(labels), &mut self.name);
+        match self.known.find(&self.name) {
+            Ok(id) => Some(id),
+            Err(place) if self.known.0.len() < self.max && host.admit(&self.name) => {
+                let id = host.define(sample.kind(), &self.name);
+                self.known.insert(place, &self.name, id);
+                Some(id)
+            }
+            Err(_) => None,
         }
     }
 

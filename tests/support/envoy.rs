@@ -86,6 +86,15 @@ impl EnvoyConfig {
         self
     }
 
+    /// Changes Waypost's configuration.
+    pub fn edit_waypost(mut self, edit: impl FnOnce(&mut Value)) -> Self {
+        let text = &mut self.wasm_mut()["configuration"]["value"];
+        let mut configuration = serde_json::from_str(text.as_str().expect("a text")).expect("a configuration in JSON");
+        edit(&mut configuration);
+        *text = json!(configuration.to_string());
+        self
+    }
+
     /// Sets `allow_on_headers_stop_iteration`, which the shipped file switches on.
     pub fn stop_iteration(mut self, allowed: bool) -> Self {
         self.wasm_mut()["allow_on_headers_stop_iteration"] = json!(allowed);

@@ -27,8 +27,9 @@ const FLAT: &[&str] = &[
 /// Twice what Envoy takes to write a line that it has.
 const SETTLE: Duration = Duration::from_millis(150);
 
-/// Shows the record in the access log: `ai_log`, and the flat fields.
+/// Shows the record in the access log: `ai_log`, and flat fields, of which Waypost is configured to write all.
 pub fn logged(config: EnvoyConfig) -> EnvoyConfig {
+    let config = config.edit_waypost(|waypost| waypost["statistics"]["logFields"] = json!(["*"]));
     let state = |key: &str| format!("%FILTER_STATE(wasm.{key}:PLAIN)%");
     let fields = FLAT.iter().chain(&["ai_log"]).map(|key| ((*key).to_owned(), json!(state(key))));
     config.log_fields(fields)

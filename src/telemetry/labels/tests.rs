@@ -123,7 +123,7 @@ fn errors_have_few_types() {
 fn labels_of_a_record_are_bounded() {
     let models = Models::default();
     let record = stream();
-    let labels = Labels::new(&record, &models, &Consumers::new(["team-*"]));
+    let labels = Labels::new(&record, Style::Both, &models, &Consumers::new(["team-*"]));
     assert_eq!(
         (&*labels.model, &*labels.higress_model, &*labels.consumer),
         ("gpt-4.1", "gpt-4.1-2025-04-14", "team-a")
@@ -131,12 +131,12 @@ fn labels_of_a_record_are_bounded() {
     assert_eq!((labels.status_class, &*labels.error_type), ("2xx", NONE));
 
     let record = refused();
-    let labels = Labels::new(&record, &models, &Consumers::default());
+    let labels = Labels::new(&record, Style::Both, &models, &Consumers::default());
     assert_eq!((&*labels.model, &*labels.higress_model, &*labels.consumer), (OTHER, OTHER, NONE));
     assert_eq!((labels.status_class, &*labels.error_type), ("4xx", "429"));
 
     let record = Record { route: "a@b@c@d".to_owned(), status: Some(500), ..Record::default() };
-    let labels = Labels::new(&record, &models, &Consumers::default());
+    let labels = Labels::new(&record, Style::Both, &models, &Consumers::default());
     assert_eq!((&*labels.route, &*labels.cluster, &*labels.higress_model), ("a@b@c", "-", "UNKNOWN"));
     assert_eq!((&*labels.provider, labels.operation, &*labels.model), (NONE, NONE, NONE));
 }

@@ -2,7 +2,7 @@
 
 use super::super::samples_of_records::{refused, stream};
 use super::*;
-use crate::telemetry::Failure;
+use crate::telemetry::{Failure, Party, Record};
 use crate::usage::Usage;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -14,7 +14,7 @@ fn object(value: &str) -> serde_json::Value {
 }
 
 fn log(record: &Record) -> serde_json::Value {
-    object(&ai_log(record, None).unwrap())
+    object(&ai_log(&Fields::of(record), None).unwrap())
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn the_bytes_are_those_that_go_writes_twice_escaped() {
         ..Record::default()
     };
     assert_eq!(
-        ai_log(&record, None).unwrap(),
+        ai_log(&Fields::of(&record), None).unwrap(),
         r#"{\"api\":\"o\",\"chat_id\":\"\\u003ca \\u0026 \\\"b\\\\\\\"\\u003e\\n\\u2028\\u0001é…\",\"model\":\"unknown\",\"operation\":\"o\",\"usage_source\":\"none\"}"#
     );
 }
@@ -98,24 +98,24 @@ fn the_bytes_are_those_that_go_writes_twice_escaped() {
 fn what_other_plugins_wrote_stays_and_new_fields_win() {
     let old =
         br#"{\"cache_status\":\"hit\",\"model\":\"old\",\"n\":1.50e3,\"z\":{\"b\":[1,\"\\u003c\"],\"a\":{}},\"e\":[]}"#;
-    let value = ai_log(&Record { operation: "o", ..Record::default() }, Some(old)).unwrap();
+    let value = ai_log(&Fields::of(&Record { operation: "o", ..Record::default() }), Some(old)).unwrap();
     assert_eq!(
         value,
         r#"{\"api\":\"o\",\"cache_status\":\"hit\",\"e\":[],\"model\":\"unknown\",\"n\":1.50e3,\"operation\":\"o\",\"usage_source\":\"none\",\"z\":{\"a\":{},\"b\":[1,\"\\u003c\"]}}"#
     );
-    let again = ai_log(&Record { operation: "o", ..Record::default() }, Some(value.as_bytes()));
+    let again = ai_log(&Fields::of(&Record { operation: "o", ..Record::default() }), Some(value.as_bytes()));
     assert_eq!(again.unwrap(), value, "writing twice changes nothing");
 }
 
 #[test]
 fn an_old_value_that_cannot_be_read_is_left_alone() {
     for old in ["{", "[]", "1", "null", r#"{"a":1}"#, r"{\", "{\\\"a\\\":1", "\n", r#"{\"a\":1,\"a\":2}"#] {
-        assert_eq!(ai_log(&stream(), Some(old.as_bytes())), None, "{old}");
+        assert_eq!(ai_log(&Fields::of(&stream()), Some(old.as_bytes())), None, "{old}");
     }
-    assert_eq!(ai_log(&stream(), Some(b"{\xff}")), None);
-    assert_eq!(ai_log(&stream(), Some(&vec![b' '; MAX_OLD + 1])), None);
-    assert_eq!(ai_log(&stream(), Some(b"")), ai_log(&stream(), None));
-    assert_eq!(ai_log(&stream(), Some(b"{}")), ai_log(&stream(), None));
+    assert_eq!(ai_log(&Fields::of(&stream()), Some(b"{\xff}")), None);
+    assert_eq!(ai_log(&Fields::of(&stream()), Some(&vec![b' '; MAX_OLD + 1])), None);
+    assert_eq!(ai_log(&Fields::of(&stream()), Some(b"")), ai_log(&Fields::of(&stream()), None));
+    assert_eq!(ai_log(&Fields::of(&stream()), Some(b"{}")), ai_log(&Fields::of(&stream()), None));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_flat_field_cannot_break_a_line_or_a_quote() {
     let mut record = stream();
     record.request_model = Some("a\"b\\c\r\nd\u{85}é".to_owned());
     let mut fields = Vec::new();
-    flat(&record, &mut |name, value| fields.push((name, value.to_owned())));
+    flat(&Fields::of(&record), Flat::ALL, &mut |name, value| fields.push((name, value.to_owned())));
     let get = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
     assert_eq!(get("waypost_request_model"), Some("a_b_c__d_é"));
     assert_eq!(get("waypost_input_token"), Some("1200"));
@@ -171,6 +171,50 @@ fn a_flat_field_cannot_break_a_line_or_a_quote() {
     assert_eq!(get("waypost_response_type"), Some("stream"));
     assert_eq!(get("waypost_error_code"), None);
     assert_eq!(get("waypost_input_token_details"), None);
+}
+
+#[test]
+fn only_the_wanted_fields_are_flat() {
+    let names = |wanted: Flat, record: &Record| {
+        let mut names = Vec::new();
+        flat(&Fields::of(record), wanted, &mut |name, _| names.push(name));
+        names
+    };
+    let usual = [
+        "waypost_api",
+        "waypost_consumer",
+        "waypost_input_token",
+        "waypost_llm_first_token_duration",
+        "waypost_llm_service_duration",
+        "waypost_model",
+        "waypost_output_token",
+        "waypost_response_type",
+        "waypost_total_token",
+        "waypost_upstream_model",
+    ];
+    assert_eq!(names(Flat::usual(), &stream()), usual);
+    let failed = names(Flat::usual(), &refused());
+    assert!(
+        ["waypost_error_code", "waypost_error_source", "waypost_usage_missing"]
+            .iter()
+            .all(|name| failed.contains(name))
+    );
+    let wanted = Flat::named("total_token").unwrap().and(Flat::named("provider").unwrap());
+    assert_eq!(names(wanted, &stream()), ["waypost_provider", "waypost_total_token"]);
+    assert_eq!(names(Flat::NONE, &stream()), [""; 0]);
+    assert!(Flat::ALL.contains(Flat::usual()) && !Flat::usual().contains(wanted));
+}
+
+#[test]
+fn every_name_but_those_of_objects_can_be_wanted_alone() {
+    for name in Flat::names() {
+        assert!(Flat::named(name).is_some(), "{name}");
+    }
+    assert_eq!((Flat::named("input_token_details"), Flat::named("output_token_details")), (None, None));
+    assert!(Flat::names().is_sorted());
+    assert_eq!(Flat::named("waypost_model"), Flat::named("model"));
+    assert!(Flat::named("upstream_model").is_some_and(|field| Flat::ALL.contains(field)));
+    assert!(Flat::UPSTREAM_MODEL.ends_with("upstream_model"));
 }
 
 #[test]
@@ -230,7 +274,7 @@ mod properties {
             let record = Record { chat_id: Some(text.clone()), ..Record::default() };
             let quoted = serde_json::to_string(&serde_json::json!({ "old": old }).to_string()).unwrap();
             let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
-            let value = ai_log(&record, Some(inside.as_bytes())).unwrap();
+            let value = ai_log(&Fields::of(&record), Some(inside.as_bytes())).unwrap();
             let special = |c: char| c < ' ' || matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
             prop_assert!(!value.contains(special), "{}", value);
             let value = object(&value);
@@ -240,7 +284,7 @@ mod properties {
 
         #[test]
         fn no_old_value_makes_it_fail(old in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = ai_log(&stream(), Some(&old));
+            let _ = ai_log(&Fields::of(&stream()), Some(&old));
         }
     }
 }
@@ -248,14 +292,14 @@ mod properties {
 #[test]
 fn a_later_record_of_the_same_request_leaves_nothing_of_the_earlier_one() {
     let failed = refused();
-    let earlier = ai_log(&failed, Some(br#"{\"theirs\":1,\"chat_id\":\"x\"}"#)).unwrap();
+    let earlier = ai_log(&Fields::of(&failed), Some(br#"{\"theirs\":1,\"chat_id\":\"x\"}"#)).unwrap();
     assert_eq!(object(&earlier)["error_code"], "rate_limit_exceeded");
     let later = stream();
-    let merged = object(&ai_log(&later, Some(earlier.as_bytes())).unwrap());
+    let merged = object(&ai_log(&Fields::of(&later), Some(earlier.as_bytes())).unwrap());
     let mut expected = log(&later);
     expected["theirs"] = 1.into();
     assert_eq!(merged, expected);
-    let mut names = outdated(&later, Some(earlier.as_bytes()));
+    let mut names = outdated(&Fields::of(&later), Flat::ALL, Some(earlier.as_bytes()));
     names.sort_unstable();
     assert_eq!(names, ["waypost_error_code", "waypost_error_source", "waypost_usage_missing"]);
 }
@@ -265,7 +309,7 @@ fn the_fields_of_other_plugins_stay() {
     let record = refused();
     // The last one has the words of a record within a text.
     for old in [r#"{\"input_token\":1}"#, r#"{\"a\":\"{\\\"usage_source\\\":1}\",\"input_token\":1}"#] {
-        assert_eq!(outdated(&record, Some(old.as_bytes())), [""; 0], "{old}");
-        assert_eq!(object(&ai_log(&record, Some(old.as_bytes())).unwrap())["input_token"], 1, "{old}");
+        assert_eq!(outdated(&Fields::of(&record), Flat::ALL, Some(old.as_bytes())), [""; 0], "{old}");
+        assert_eq!(object(&ai_log(&Fields::of(&record), Some(old.as_bytes())).unwrap())["input_token"], 1, "{old}");
     }
 }

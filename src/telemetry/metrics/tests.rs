@@ -57,7 +57,7 @@ fn extract(tags: &Tags, name: &str) -> (String, BTreeMap<&'static str, String>) 
 fn counted(record: &Record, style: Style) -> Vec<(String, u64)> {
     let models = Models::new(["gpt-4.1"]);
     let consumers = Consumers::new(["team-a"]);
-    let labels = Labels::new(record, &models, &consumers);
+    let labels = Labels::new(record, Style::Both, &models, &consumers);
     let named = |sample: &Sample| {
         let mut name = String::new();
         sample.write_name(Some(&labels), &mut name);
@@ -228,7 +228,7 @@ fn overflow_series_have_the_same_names_and_labels() {
     for sample in samples(&stream(), Style::Both) {
         let (mut usual, mut overflow) = (String::new(), String::new());
         let record = stream();
-        let labels = Labels::new(&record, &Models::default(), &Consumers::default());
+        let labels = Labels::new(&record, Style::Both, &Models::default(), &Consumers::default());
         sample.write_name(Some(&labels), &mut usual);
         sample.write_name(None, &mut overflow);
         let (usual, overflow) = (extract(&tags, &usual), extract(&tags, &overflow));
@@ -295,7 +295,7 @@ mod properties {
                 let mut name = String::new();
                 sample.write_name(Some(&labels), &mut name);
                 let (shown, found) = extract(&tags, &name);
-                if sample.metric.form == Form::Higress {
+                if matches!(sample.metric.form, Form::Higress) {
                     prop_assert_eq!(shown, format!("route_upstream_model_consumer_metric_{}", sample.metric.name));
                     for (tag, value, max) in [
                         ("ai_route", &route, MAX_PLACE), ("ai_cluster", &cluster, MAX_PLACE),

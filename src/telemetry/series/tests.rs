@@ -45,7 +45,7 @@ impl Fake {
 fn count(series: &mut Series, host: &mut Fake, record: &Record) {
     let models = Models::new(["*"]);
     let consumers = Consumers::default();
-    series.count(host, &samples(record, Style::Both), &Labels::new(record, &models, &consumers));
+    series.count(host, &samples(record, Style::Both), &Labels::new(record, Style::Both, &models, &consumers));
 }
 
 fn invented(n: usize) -> Record {
@@ -81,6 +81,61 @@ fn ten_thousand_invented_models_leave_the_allowed_series_and_the_overflow() {
     assert_eq!(usize::try_from(refused).unwrap(), all - 1000);
     count(&mut series, &mut host, &invented(0));
     assert_eq!(host.value("waypost_series_overflow_total"), Some(refused), "what was admitted stays");
+}
+
+#[test]
+fn invented_labels_fill_no_memory_and_are_counted_all_the_same() {
+    let max = 10 * MAX_SETS * samples(&stream(), Style::Both).len();
+    let (mut series, mut host) = (Series::new(max), Fake { max, ..Fake::default() });
+    for _ in 0..2 {
+        for n in 0..=MAX_SETS + 1 {
+            count(&mut series, &mut host, &invented(n));
+            assert!((1..=MAX_SETS).contains(&series.sets.0.len()));
+        }
+    }
+    assert_eq!(host.defined, series.len(), "each was defined once, whatever was forgotten");
+    // Each time as often as the first.
+    let mut once = Fake { max, ..Fake::default() };
+    count(&mut Series::new(max), &mut once, &invented(7));
+    for (name, id) in once.ids.iter().filter(|(name, _)| name.contains("invented-7")) {
+        assert_eq!(host.value(name), Some(2 * once.values[id]), "{name}");
+    }
+}
+
+#[test]
+fn records_that_differ_in_one_label_are_counted_apart() {
+    let (mut series, mut host) = (Series::new(1000), Fake { max: 1000, ..Fake::default() });
+    let first = stream();
+    let others = [
+        Record { provider: "azure".to_owned(), ..stream() },
+        Record { operation: "completions", ..stream() },
+        Record { consumer: Some("b".to_owned()), ..stream() },
+        Record { route: "a@b@c@d".to_owned(), ..stream() },
+        Record { cluster: "c".to_owned(), ..stream() },
+        Record { status: Some(500), ..stream() },
+        Record { response_model: Some("gpt-4.2".to_owned()), ..stream() },
+    ];
+    let models = Models::new(["*"]);
+    let consumers = Consumers::new(["*"]);
+    for record in [&first].into_iter().chain(&others) {
+        for _ in 0..2 {
+            let labels = Labels::new(record, Style::Both, &models, &consumers);
+            series.count(&mut host, &samples(record, Style::Both), &labels);
+        }
+    }
+    assert_eq!(series.sets.0.len(), 1 + others.len());
+    // By name alone, without what is remembered of labels.
+    let mut expected = BTreeMap::new();
+    for record in [&first].into_iter().chain(&others) {
+        let labels = Labels::new(record, Style::Both, &models, &consumers);
+        for sample in samples(record, Style::Both) {
+            let mut name = String::new();
+            sample.write_name(Some(&labels), &mut name);
+            *expected.entry(name).or_default() += 2 * sample.value;
+        }
+    }
+    let counted: BTreeMap<String, u64> = host.ids.iter().map(|(name, id)| (name.clone(), host.values[id])).collect();
+    assert_eq!(counted, expected);
 }
 
 #[test]
