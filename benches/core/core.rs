@@ -18,7 +18,7 @@ use waypost::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, Outcome, Req
 use waypost::framing::{Framer, Framing};
 use waypost::json::{self, Appender, Edit, Editor, Keys, Members, Scanner};
 use waypost::operation::ClientPath;
-use waypost::telemetry::{Host, Kind, Labels, Series, log, samples};
+use waypost::telemetry::{Fields, Host, Kind, Labels, Series, log, samples};
 use waypost::usage::{Collector, Table};
 
 /// Bytes of the JSON bodies.
@@ -227,12 +227,19 @@ fn telemetry(c: &mut Criterion) {
     let Outcome { record, statistics, .. } =
         drive(&config, &data, head(&data.request), &head(&data.response)).expect("a record");
     let mut group = c.benchmark_group("telemetry");
-    group.bench_function("ai_log", |b| b.iter(|| log::ai_log(black_box(&record), None)));
-    group.bench_function("flat", |b| b.iter(|| log::flat(black_box(&record))));
+    group.bench_function("ai_log", |b| b.iter(|| log::ai_log(&Fields::of(black_box(&record)), None)));
+    group.bench_function("flat", |b| {
+        b.iter(|| {
+            let fields = Fields::of(black_box(&record));
+            log::flat(&fields, statistics.log_fields, &mut |name, value| {
+                black_box((name, value));
+            });
+        });
+    });
     let mut series = Series::new(config.max_series());
     group.bench_function("metrics", |b| {
         b.iter(|| {
-            let labels = Labels::new(black_box(&record), &statistics.models, &statistics.consumers);
+            let labels = Labels::new(black_box(&record), statistics.metrics, &statistics.models, &statistics.consumers);
             series.count(&mut Granting, &samples(&record, statistics.metrics), &labels);
         });
     });
