@@ -1,8 +1,8 @@
 //! How often the core allocates memory for six exchanges, held to committed figures; and that a stream that flows
 //! allocates nothing at all.
 //!
-//! This is the core on this machine, without the bindings of the host: those allocate two strings for each header they
-//! read and a buffer for each body.
+//! This is the core on this machine, without the bindings of the host: those allocate a buffer for the headers and for
+//! each body.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::arithmetic_side_effects,

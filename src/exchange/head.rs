@@ -1,24 +1,57 @@
 //! Request headers as the host hands them over, and the edits that go back.
 
+use core::ops::Range;
 use std::borrow::Cow;
 
-/// The headers of one request, pseudo-headers included, in order. Values are bytes: a client may send any.
+/// The headers of one request or response, pseudo-headers included, in order. Values are bytes: a client may send any.
+///
+/// They stay in the block in which a proxy-wasm host hands them over: how many there are, then the length of each name
+/// and each value, all as four bytes with the lowest first, then each name and each value with a NUL behind it.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    fields: Vec<(String, Vec<u8>)>,
+    block: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+/// Where in the block a header stands.
+#[derive(Clone, Debug)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 impl Head {
-    /// Takes the headers of the host; names are in lower case there.
+    /// Takes headers one by one; names are in lower case.
     #[must_use]
-    pub const fn new(fields: Vec<(String, Vec<u8>)>) -> Self {
-        Self { fields }
+    pub fn new(fields: Vec<(String, Vec<u8>)>) -> Self {
+        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+        let mut block = number(fields.len()).to_vec();
+        block.extend(fields.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())]).flatten());
+        for (name, value) in &fields {
+            block.extend([name.as_bytes(), &[0], value, &[0]].into_iter().flatten());
+        }
+        Self::from_block(block)
+    }
+
+    /// Takes the headers of the host; names are in lower case there. What does not fit the block is not there.
+    #[must_use]
+    pub fn from_block(block: Vec<u8>) -> Self {
+        let fields = fields(&block).unwrap_or_default();
+        Self { block, fields }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let named = self.fields.iter().filter(move |field| {
+            // Most are told apart by their lengths.
+            field.name.len() == name.len() && self.block.get(field.name.clone()) == Some(name.as_bytes())
+        });
+        named.filter_map(|field| self.block.get(field.value.clone()))
     }
 
     /// The first value of a header.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_slice())
+        self.values(name).next()
     }
 
     /// The first value of a header, if it is UTF-8.
@@ -30,14 +63,35 @@ impl Head {
     /// How many headers of that name there are.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {
-        self.fields.iter().filter(|(field, _)| field == name).count()
+        self.values(name).count()
     }
 
     /// Whether a header of that name is there.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|(field, _)| field == name)
+        self.get(name).is_some()
     }
+}
+
+/// The headers of a block, up to the first that is not all there; none where their lengths are not.
+fn fields(block: &[u8]) -> Option<Vec<Field>> {
+    let (count, rest) = block.split_first_chunk()?;
+    let count = length(*count)?;
+    let (numbers, _) = rest.as_chunks::<4>();
+    let (lengths, _) = numbers.get(..count.checked_mul(2)?)?.as_chunks::<2>();
+    let mut at = lengths.as_flattened().as_flattened().len().checked_add(4)?;
+    let mut take = |size: [u8; 4]| {
+        let part = at..at.checked_add(length(size)?)?;
+        at = part.end.checked_add(1)?;
+        (part.end <= block.len()).then_some(part)
+    };
+    let mut fields = Vec::with_capacity(count);
+    fields.extend(lengths.iter().map_while(|[name, value]| Some(Field { name: take(*name)?, value: take(*value)? })));
+    Some(fields)
+}
+
+fn length(bytes: [u8; 4]) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(bytes)).ok()
 }
 
 /// What changes on the request headers. Removal comes first; a name stands in `set` at most once.
@@ -102,3 +156,6 @@ impl Edits {
         self.set.iter().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

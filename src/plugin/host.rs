@@ -1,5 +1,7 @@
 //! Every call to the host. Values are bytes; what a host does not have is `None`, what it refuses is logged.
 
+use super::raw;
+use crate::exchange::head::Head;
 use crate::telemetry::Kind;
 use log::warn;
 use proxy_wasm::hostcalls;
@@ -10,8 +12,8 @@ use std::time::{Duration, SystemTime};
 const EVERYTHING: usize = usize::MAX >> 1;
 
 /// Reads all request headers in one call.
-pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+pub(super) fn request_headers() -> Head {
+    Head::from_block(raw::headers(MapType::HttpRequestHeaders).unwrap_or_default())
 }
 
 /// Sets one request header.
@@ -41,8 +43,8 @@ pub(super) fn replace_request_body(body: &[u8]) {
 }
 
 /// Reads all response headers in one call.
-pub(super) fn response_headers() -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+pub(super) fn response_headers() -> Head {
+    Head::from_block(raw::headers(MapType::HttpResponseHeaders).unwrap_or_default())
 }
 
 /// Removes every value of a response header.
@@ -72,25 +74,32 @@ pub(super) fn reply(status: u16, body: &str) {
     }
 }
 
-/// A property of the host, as text.
-pub(super) fn property(path: &[&str]) -> Option<String> {
-    property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+/// A property of the host, as text. The parts of its path have a NUL between them.
+pub(super) fn property(path: &str) -> Option<String> {
+    property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+/// A property that has another path on some hosts. One that is there and empty, as the name of a route may be, is not
+/// looked for a second time.
+pub(super) fn property_of(path: &str, elsewhere: &str) -> Option<String> {
+    let bytes = raw::property(path).or_else(|| raw::property(elsewhere))?;
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
 /// A property of the host that is a number.
-pub(super) fn number(path: &[&str]) -> Option<u64> {
+pub(super) fn number(path: &str) -> Option<u64> {
     property_bytes(path).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes)
 }
 
-/// A property of the host.
-pub(super) fn property_bytes(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok().flatten()
+/// A property of the host; an empty one counts as none.
+pub(super) fn property_bytes(path: &str) -> Option<Vec<u8>> {
+    raw::property(path).filter(|bytes| !bytes.is_empty())
 }
 
 /// Writes a property: filter state `wasm.<key>` on Envoy, some with a meaning of their own on Higress.
 pub(super) fn set_property(key: &str, value: &[u8]) {
-    if let Err(status) = hostcalls::set_property(vec![key], Some(value)) {
-        warn!("setting the property {key}: {status:?}");
+    if let Err(status) = raw::set_property(key, value) {
+        warn!("setting the property {key}: status {status}");
     }
 }
 

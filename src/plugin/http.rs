@@ -4,7 +4,7 @@ use super::{host, report};
 use crate::config::Config;
 use crate::error::Reply;
 use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
-use crate::exchange::head::{Edits, Head};
+use crate::exchange::head::Edits;
 use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
 use crate::hold::{Advice, Holds};
 use crate::telemetry::{Flat, Series, log};
@@ -69,8 +69,8 @@ impl Http {
         let mut ended = Ended::default();
         if self.exchange.needs_details() {
             ended.now = nanoseconds(self.started);
-            ended.details = host::property(&["response", "code_details"]).unwrap_or_default();
-            ended.status = host::number(&["response", "code"]).and_then(|code| u16::try_from(code).ok());
+            ended.details = host::property("response\0code_details").unwrap_or_default();
+            ended.status = host::number("response\0code").and_then(|code| u16::try_from(code).ok());
         }
         if let Some(outcome) = self.exchange.finish(&ended)
             && let Ok(mut series) = self.series.try_borrow_mut()
@@ -103,20 +103,19 @@ impl Http {
         }
     }
 
-    /// The headers with everything else a decision needs. What a host calls differently is tried under both names.
+    /// The headers with everything else a decision needs.
     fn request(&self, end_of_stream: bool) -> RequestHeaders {
-        let named = |wanted: bool, new: &str, old: &str| {
-            wanted.then(|| host::property(&["xds", new]).or_else(|| host::property(&[old]))).flatten()
-        };
-        let head = Head::new(host::request_headers());
+        let named =
+            |wanted: bool, path: &str, elsewhere: &str| wanted.then(|| host::property_of(path, elsewhere)).flatten();
+        let head = host::request_headers();
         // A rewritten request shows it; that the client could write the same is why the property decides.
         let rewritten = head.has(ORIGINAL_PATH) || head.has(ORIGINAL_HOST);
-        let saved = rewritten.then(|| host::property_bytes(&[SAVED])).flatten();
+        let saved = rewritten.then(|| host::property_bytes(SAVED)).flatten();
         RequestHeaders {
             head,
             saved: saved.and_then(|bytes| Saved::from_bytes(&bytes)),
-            route: named(self.config.reads_route(), "route_name", "route_name"),
-            cluster: named(self.config.reads_cluster(), "cluster_name", "cluster_name"),
+            route: named(self.config.reads_route(), "xds\0route_name", "route_name"),
+            cluster: named(self.config.reads_cluster(), "xds\0cluster_name", "cluster_name"),
             end_of_stream,
         }
     }
@@ -204,7 +203,7 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         if self.exchange.is_metered() {
-            let head = Head::new(host::response_headers());
+            let head = host::response_headers();
             let Self { exchange, started, .. } = self;
             if exchange.on_response_headers(&head, end_of_stream, &|| nanoseconds(*started)).remove_length {
                 host::remove_response_header("content-length");

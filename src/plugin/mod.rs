@@ -1,8 +1,9 @@
 //! The proxy-wasm filter: translates callbacks into the [`crate::exchange`] and its effects into host calls, nothing
-//! else. `host` is the one file that calls the host.
+//! else. `host` is the one file that calls the host, some of it through `raw`.
 
 mod host;
 mod http;
+mod raw;
 mod report;
 mod root;
 

@@ -13,7 +13,7 @@ const LEDGER: &str = "waypost.series";
 pub(super) fn write(outcome: &Outcome, series: &mut Series) {
     let Outcome { record, statistics, properties } = outcome;
     let fields = Fields::of(record);
-    let old = host::property_bytes(&[&statistics.log_key]);
+    let old = host::property_bytes(&statistics.log_key);
     match log::ai_log(&fields, old.as_deref()) {
         Some(text) => host::set_property(&statistics.log_key, text.as_bytes()),
         None => warn!("waypost: what stands in `{}` is no log and is left alone", statistics.log_key),
