@@ -6,7 +6,7 @@ use crate::telemetry::Kind;
 use log::warn;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// More than any buffer holds, and still a positive length for hosts that count in 32 bits with a sign.
 const EVERYTHING: usize = usize::MAX >> 1;
@@ -108,10 +108,9 @@ pub(super) fn configuration(size: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
 }
 
-/// The time of the host, in nanoseconds since 1970.
+/// Nanoseconds by the host's monotonic clock, from a beginning of its own.
 pub(super) fn now_ns() -> u64 {
-    let now = hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH);
-    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    raw::monotonic_ns()
 }
 
 /// Has the root context called at this period; zero ends it.

@@ -12,7 +12,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where the client's own host and path are kept for later attempts of the same request. Filter state: nothing that a
 /// client sends can write it.
@@ -25,13 +25,13 @@ pub(super) struct Http {
     holds: Rc<RefCell<Holds>>,
     series: Rc<RefCell<Series>>,
     exchange: Exchange,
-    /// When the request headers came: the context is made for them.
-    started: Instant,
+    /// When the request headers came, by [`host::now_ns`]: the context is made for them.
+    started: u64,
 }
 
 impl Http {
     pub(super) fn new(id: u32, config: Rc<Config>, holds: Rc<RefCell<Holds>>, series: Rc<RefCell<Series>>) -> Self {
-        Self { id, config, holds, series, exchange: Exchange::default(), started: Instant::now() }
+        Self { id, config, holds, series, exchange: Exchange::default(), started: host::now_ns() }
     }
 
     /// Takes note of a part of the response, and of its end. All of it comes at one time.
@@ -40,7 +40,7 @@ impl Http {
         let now = Cell::new(None);
         let clock = || {
             now.get().unwrap_or_else(|| {
-                let time = nanoseconds(*started);
+                let time = since(*started);
                 now.set(Some(time));
                 time
             })
@@ -68,7 +68,7 @@ impl Http {
         }
         let mut ended = Ended::default();
         if self.exchange.needs_details() {
-            ended.now = nanoseconds(self.started);
+            ended.now = since(self.started);
             ended.details = host::property("response\0code_details").unwrap_or_default();
             ended.status = host::number("response\0code").and_then(|code| u16::try_from(code).ok());
         }
@@ -205,7 +205,7 @@ impl HttpContext for Http {
         if self.exchange.is_metered() {
             let head = host::response_headers();
             let Self { exchange, started, .. } = self;
-            if exchange.on_response_headers(&head, end_of_stream, &|| nanoseconds(*started)).remove_length {
+            if exchange.on_response_headers(&head, end_of_stream, &|| since(*started)).remove_length {
                 host::remove_response_header("content-length");
             }
         }
@@ -224,7 +224,7 @@ impl HttpContext for Http {
         if exchange.is_metered() {
             // The host has no body any more, and calls it an error to write to it, which ends the VM. What waits until
             // now is half an event, and stays behind.
-            let _ = exchange.on_response_chunk(&[], true, &|| nanoseconds(*started));
+            let _ = exchange.on_response_chunk(&[], true, &|| since(*started));
         }
         Action::Continue
     }
@@ -234,9 +234,9 @@ impl HttpContext for Http {
     }
 }
 
-/// Nanoseconds since then, by the monotonic clock.
-fn nanoseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// Nanoseconds since then.
+fn since(time: u64) -> u64 {
+    host::now_ns().saturating_sub(time)
 }
 
 /// Higress does not select the route again when this property is set; elsewhere it means nothing. The client's own host

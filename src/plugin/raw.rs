@@ -1,5 +1,6 @@
-//! The host functions that are called most, without what the SDK does around them: it makes two strings of each header
-//! and puts the path of a property together anew for every call.
+//! The host functions that are called most, without what the SDK and the standard library do around them: two strings
+//! are made of each header, the path of a property is put together anew for every call, and a clock that might fail
+//! brings along the texts of all errors there are.
 
 #![allow(unsafe_code, reason = "nothing but functions of the host, and the memory they hand over")]
 
@@ -14,6 +15,23 @@ unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
+}
+
+/// Nanoseconds by the host's monotonic clock, from a beginning of its own.
+pub(super) fn monotonic_ns() -> u64 {
+    /// WASI's number of that clock.
+    const MONOTONIC: u32 = 1;
+    /// As exact as it is, in nanoseconds.
+    const PRECISION: u64 = 1;
+    let mut time = 0;
+    // SAFETY: the host writes to the place it is given. If it fails, it does not.
+    unsafe { clock_time_get(MONOTONIC, PRECISION, &raw mut time) };
+    time
 }
 
 /// All headers, as the host serializes them.
