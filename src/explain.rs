@@ -99,7 +99,7 @@ impl Explanation {
     #[must_use]
     pub fn upstream(&self) -> Option<(Option<&str>, String)> {
         match &self.decision.verdict {
-            Verdict::Send(upstream) => Some((upstream.authority.as_deref(), upstream.shown_path())),
+            Verdict::Send(upstream) => Some((upstream.authority(), upstream.shown_path())),
             Verdict::Untouched | Verdict::NeedsBody | Verdict::Refuse(..) => None,
         }
     }
@@ -125,7 +125,7 @@ impl Explanation {
         if let Verdict::Send(upstream) = verdict {
             fields.insert(
                 "upstream".to_owned(),
-                json!({ "authority": upstream.authority, "path": upstream.shown_path() }),
+                json!({ "authority": upstream.authority(), "path": upstream.shown_path() }),
             );
             if let Some(model) = &upstream.model {
                 let value =
@@ -164,7 +164,7 @@ fn shown_headers(upstream: &Upstream) -> impl Iterator<Item = (String, String)> 
         } else {
             value.clone()
         };
-        (name.clone(), shown)
+        (name.clone().into_owned(), shown)
     })
 }
 
@@ -294,7 +294,7 @@ fn why(provider: &Provider, operation: Operation, why: Why) -> String {
 }
 
 fn host(upstream: &Upstream) -> String {
-    match &upstream.authority {
+    match upstream.authority() {
         Some(authority) => format!("`{authority}`; connection and TLS are the Envoy cluster's"),
         None => "the client's: none is configured".to_owned(),
     }
@@ -334,7 +334,7 @@ impl fmt::Display for Explanation {
                 format!(
                     "{} {}{}",
                     self.method,
-                    upstream.authority.as_deref().unwrap_or("(client's host)"),
+                    upstream.authority().unwrap_or("(client's host)"),
                     upstream.shown_path()
                 )
             }

@@ -59,23 +59,21 @@ struct Row {
     name: &'static str,
     dialect: Dialect,
     suffix: &'static str,
-    /// The end of the suffix without an id in it: what most paths do not end with.
-    tail: &'static str,
+    /// The last bytes of the suffix, unless an id ends it: what most paths do not end with.
+    ending: Option<[u8; ENDING]>,
     place: Place,
     aliases: &'static [&'static str],
 }
 
-/// What stands behind the last `{id}` of a suffix, or all of it.
-const fn tail(suffix: &'static str) -> &'static str {
-    let mut at = suffix.len();
-    while let Some(before) = at.checked_sub(1) {
-        let Some((_, tail)) = suffix.split_at_checked(at) else { break };
-        if let Some((_, [b'}', ..])) = suffix.as_bytes().split_at_checked(before) {
-            return tail;
-        }
-        at = before;
+/// How many bytes tell most suffixes apart.
+const ENDING: usize = 4;
+
+/// The last bytes of a suffix, if no id is in them.
+const fn ending(suffix: &'static str) -> Option<[u8; ENDING]> {
+    match suffix.as_bytes().last_chunk::<ENDING>() {
+        Some([b'}', ..] | [_, b'}', ..] | [_, _, b'}', _] | [.., b'}']) | None => None,
+        Some(ending) => Some(*ending),
     }
-    suffix
 }
 
 macro_rules! operations {
@@ -97,7 +95,7 @@ macro_rules! operations {
             name: $name,
             dialect: Dialect::$dialect,
             suffix: $suffix,
-            tail: tail($suffix),
+            ending: ending($suffix),
             place: Place::$place,
             aliases: &[$($($alias),+)?],
         }),+];
@@ -287,7 +285,8 @@ impl<'a> ClientPath<'a> {
             suffix: "",
             ids: [("", ""); MAX_IDS],
         };
-        let mut likely = TABLE.iter().filter(|row| path.ends_with(row.tail));
+        let end = path.as_bytes().last_chunk().copied();
+        let mut likely = TABLE.iter().filter(|row| row.ending.is_none() || row.ending == end);
         likely.find_map(|row| passthrough.as_operation(row)).unwrap_or(passthrough)
     }
 
@@ -299,6 +298,20 @@ impl<'a> ClientPath<'a> {
 
     fn as_operation(&self, row: &Row) -> Option<Self> {
         let mut ids = [("", ""); MAX_IDS];
+        let rest = match row.suffix.contains('{') {
+            true => self.before_ids(row, &mut ids)?,
+            false => self.path.strip_suffix(row.suffix)?,
+        };
+        let (prefix, version) = split_version(rest);
+        if row.place == Place::Anchored && version.is_empty() && prefix.split('/').any(is_version) {
+            return None;
+        }
+        let suffix = self.path.get(rest.len()..)?;
+        Some(Self { operation: row.operation, prefix, version, suffix, ids, ..*self })
+    }
+
+    /// What stands before a suffix with ids, which are noted.
+    fn before_ids(&self, row: &Row, ids: &mut [(&'static str, &'a str)]) -> Option<&'a str> {
         let mut free = ids.iter_mut();
         let wanted = row.suffix.rsplit('/').filter(|segment| !segment.is_empty());
         let mut rest = self.path;
@@ -314,12 +327,7 @@ impl<'a> ClientPath<'a> {
             }
             rest = before;
         }
-        let (prefix, version) = split_version(rest);
-        if row.place == Place::Anchored && version.is_empty() && prefix.split('/').any(is_version) {
-            return None;
-        }
-        let suffix = self.path.get(rest.len()..)?;
-        Some(Self { operation: row.operation, prefix, version, suffix, ids, ..*self })
+        Some(rest)
     }
 }
 
@@ -411,9 +419,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_is_what_every_path_of_the_operation_ends_with() {
-        assert_eq!((tail("/chat/completions"), tail("/files/{file_id}")), ("/chat/completions", ""));
-        assert_eq!((tail("/models/{model}:predict"), tail("/a/{b}/c")), (":predict", "/c"));
+    fn an_ending_is_what_every_path_of_the_operation_ends_with() {
+        assert_eq!((ending("/chat/completions"), ending("/files/{file_id}")), (Some(*b"ions"), None));
+        assert_eq!(
+            (ending("/models/{model}:predict"), ending("/a/{b}:cd"), ending("/a")),
+            (Some(*b"dict"), None, None)
+        );
     }
 
     #[test]

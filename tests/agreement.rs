@@ -162,7 +162,7 @@ fn sent(mut headers: Fields, edits: Edits, body: Vec<u8>) -> Sent {
     headers.retain(|(name, _)| !edits.remove.iter().any(|removed| *removed == name.as_str()));
     for (name, value) in &edits.set {
         headers.retain(|(field, _)| field != name);
-        headers.push((name.clone(), value.as_bytes().to_vec()));
+        headers.push((name.clone().into_owned(), value.as_bytes().to_vec()));
     }
     Sent { edits, headers, body }
 }
@@ -242,7 +242,7 @@ fn shows(shown: &Value, sent: &Sent) -> Result<(), String> {
     let set: Vec<_> = sent.edits.set.iter().filter(|(name, _)| name != FRAMING).collect();
     hold!("set", shown_set.len() == set.len(), "{shown_set:?} instead of {set:?}");
     for (name, value) in set {
-        let shown = shown_set.get(name).and_then(Value::as_str).unwrap_or_default();
+        let shown = shown_set.get(name.as_ref()).and_then(Value::as_str).unwrap_or_default();
         reveal(shown, value).map_err(|error| format!("[set] {name}: {error}"))?;
     }
     Ok(())

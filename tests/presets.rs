@@ -31,7 +31,7 @@ fn every_operation_of_every_preset_goes_where_its_row_says() {
             let client = Client { authority: None, path: Some(path.as_bytes()), route: None, cluster: None };
             let head = Head::default();
             let got = match decide(&loaded.config, client, &head, Body::Model("x1")).verdict {
-                Verdict::Send(upstream) => json!({ "authority": upstream.authority, "path": upstream.path }),
+                Verdict::Send(upstream) => json!({ "authority": upstream.authority(), "path": upstream.path() }),
                 Verdict::Refuse(error, _) => json!(error.status()),
                 other => panic!("{other:?}"),
             };

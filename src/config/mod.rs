@@ -41,8 +41,6 @@ pub struct Config {
     fallback: Rule,
     needs_route: bool,
     needs_cluster: bool,
-    records_route: bool,
-    records_cluster: bool,
 }
 
 /// One entry of `_rules_`, or what stands beside them and serves every request that none of them matches.
@@ -144,9 +142,7 @@ pub fn load_node(node: &Node) -> Loaded {
     let any = |wants: fn(&Rule) -> bool| rules.iter().chain([&fallback]).any(wants);
     let needs_route = any(|rule| rule.conditions.needs_route());
     let needs_cluster = any(|rule| rule.conditions.needs_cluster());
-    let records_route = any(|rule| !matches!(rule.serve, Serve::Untouched));
-    let records_cluster = any(|rule| rule.statistics.names_clusters());
-    let config = Config { rules, fallback, needs_route, needs_cluster, records_route, records_cluster };
+    let config = Config { rules, fallback, needs_route, needs_cluster };
     Loaded { config, problems: problems.into_found() }
 }
 
@@ -297,18 +293,6 @@ impl Config {
     #[must_use]
     pub const fn needs_cluster(&self) -> bool {
         self.needs_cluster
-    }
-
-    /// Whether a rule or a record has to do with the name of the route, so that it is worth asking the host.
-    #[must_use]
-    pub const fn reads_route(&self) -> bool {
-        self.needs_route || self.records_route
-    }
-
-    /// Whether a rule or a metric has to do with the name of the cluster.
-    #[must_use]
-    pub const fn reads_cluster(&self) -> bool {
-        self.needs_cluster || self.records_cluster
     }
 
     /// How many series of metrics there may be.

@@ -12,6 +12,7 @@ use crate::model::{MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
 use crate::provider::{Credential, Preset, Surface, Token, vertex};
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// Whose credential goes upstream.
@@ -43,7 +44,7 @@ pub enum Placement {
     /// In a header.
     Header {
         /// Name in lower case.
-        name: String,
+        name: Cow<'static, str>,
         /// What stands before the token.
         prefix: String,
     },
@@ -194,7 +195,9 @@ const GENERIC: &str = "generic";
 impl From<Credential> for Placement {
     fn from(credential: Credential) -> Self {
         match credential {
-            Credential::Header { name, prefix } => Self::Header { name: name.to_owned(), prefix: prefix.to_owned() },
+            Credential::Header { name, prefix } => {
+                Self::Header { name: Cow::Borrowed(name), prefix: prefix.to_owned() }
+            }
             Credential::Query { name } => Self::Query { name: name.to_owned() },
         }
     }
@@ -351,7 +354,7 @@ fn placement(custom: &CredentialSettings, problems: &mut Problems) -> Option<Pla
         (_, "") => {
             let fallback = if header == "authorization" { "Bearer " } else { "" };
             let prefix = custom.prefix.clone().unwrap_or_else(|| fallback.to_owned());
-            Some(Placement::Header { name: header, prefix })
+            Some(Placement::Header { name: Cow::Owned(header), prefix })
         }
         ("", name) if is_token(name) => Some(Placement::Query { name: name.to_owned() }),
         _ => {

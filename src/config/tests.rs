@@ -68,7 +68,7 @@ fn fate_of(loaded: &Loaded, client: Client<'_>) -> String {
     match decided(loaded, client, &[]).verdict {
         Verdict::Untouched => "untouched".to_owned(),
         Verdict::NeedsBody => "needs the body".to_owned(),
-        Verdict::Send(upstream) => format!("{}{}", upstream.authority.as_deref().unwrap_or("-"), upstream.path),
+        Verdict::Send(upstream) => format!("{}{}", upstream.authority().unwrap_or("-"), upstream.path()),
         Verdict::Refuse(error, _) => format!("{} {}", error.status(), error.message()),
     }
 }

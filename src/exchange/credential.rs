@@ -27,13 +27,13 @@ const CLIENT_HEADERS: &[&str] =
 
 /// The credential of one request, as it is put on.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum Put<'p> {
     /// Nothing.
     Nothing,
     /// A header and its whole value, of which so many bytes may be shown.
-    Header { name: String, value: String, shown: usize },
+    Header { name: Cow<'static, str>, value: String, shown: usize },
     /// A query parameter.
-    Query { name: String, value: String },
+    Query { name: &'p str, value: String },
 }
 
 /// What the client authenticates with.
@@ -54,7 +54,12 @@ pub(super) fn is_credential(name: &str, provider: Option<&Provider>) -> bool {
 }
 
 /// Chooses the credential.
-pub(super) fn choose(provider: &Provider, placement: &Placement, head: &Head, client_query: Option<&str>) -> Put {
+pub(super) fn choose<'p>(
+    provider: &Provider,
+    placement: &'p Placement,
+    head: &Head,
+    client_query: Option<&str>,
+) -> Put<'p> {
     match provider.auth {
         Auth::None => Put::Nothing,
         Auth::Inject => match provider.next_token() {
@@ -74,19 +79,19 @@ pub(super) fn strip(provider: &Provider, placement: &Placement, head: &Head, edi
     edits.remove.extend(removed.map(|name| Cow::Borrowed(*name)));
     if let Placement::Header { name, .. } = placement
         && head.has(name)
-        && !CREDENTIAL_HEADERS.contains(&name.as_str())
+        && !CREDENTIAL_HEADERS.contains(&name.as_ref())
     {
-        edits.remove.push(Cow::Owned(name.clone()));
+        edits.remove.push(name.clone());
     }
 }
 
-fn put(placement: &Placement, own: &Own<'_>) -> Put {
+fn put<'p>(placement: &'p Placement, own: &Own<'_>) -> Put<'p> {
     match (placement, own) {
-        (Placement::Header { name, prefix }, Own::Token(token)) => in_header(name, prefix, token),
+        (Placement::Header { name, prefix }, Own::Token(token)) => in_header(name.clone(), prefix, token),
         (Placement::Header { name, prefix }, Own::Sent(token)) => {
             let decoded = segment::decode(token).map(Cow::into_owned).and_then(|token| String::from_utf8(token).ok());
             match decoded.filter(|token| !token.chars().any(char::is_control)) {
-                Some(token) => in_header(name, prefix, &token),
+                Some(token) => in_header(name.clone(), prefix, &token),
                 None => Put::Nothing,
             }
         }
@@ -94,17 +99,15 @@ fn put(placement: &Placement, own: &Own<'_>) -> Put {
             Put::Header { name: name.clone(), value: (*value).to_owned(), shown: 0 }
         }
         (Placement::Header { .. } | Placement::Query { .. }, Own::Whole(_)) => Put::Nothing,
-        (Placement::Query { name }, Own::Token(token)) => {
-            Put::Query { name: name.clone(), value: segment::encoded(token) }
-        }
-        (Placement::Query { name }, Own::Sent(token)) => Put::Query { name: name.clone(), value: (*token).to_owned() },
+        (Placement::Query { name }, Own::Token(token)) => Put::Query { name, value: segment::encoded(token) },
+        (Placement::Query { name }, Own::Sent(token)) => Put::Query { name, value: (*token).to_owned() },
     }
 }
 
-fn in_header(name: &str, prefix: &str, token: &str) -> Put {
+fn in_header(name: Cow<'static, str>, prefix: &str, token: &str) -> Put<'static> {
     // ai-proxy accepts tokens that are written with their scheme.
     let token = token.strip_prefix(prefix).unwrap_or(token);
-    Put::Header { name: name.to_owned(), value: format!("{prefix}{token}"), shown: prefix.len() }
+    Put::Header { name, value: [prefix, token].concat(), shown: prefix.len() }
 }
 
 fn own<'h>(
@@ -117,7 +120,7 @@ fn own<'h>(
         query.and_then(|query| query::value(query, name)).filter(|value| !value.is_empty()).map(Own::Sent)
     };
     let preferred = match placement {
-        Placement::Header { name, .. } => name.as_str(),
+        Placement::Header { name, .. } => name.as_ref(),
         Placement::Query { name } => {
             // An earlier attempt may have moved it out of a header, into the path that is rewritten by now.
             let rewritten = || head.text(":path").and_then(|path| path.split_once('?')).map(|(_, query)| query);

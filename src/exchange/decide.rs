@@ -4,8 +4,8 @@
 use super::body::{Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
-use super::meter;
 use super::model::Model;
+use super::{Saved, meter};
 use crate::config::{Config, Provider, Serve, Statistics};
 use crate::error::{Error, Reply};
 use crate::operation::{ClientPath, Dialect, Operation};
@@ -58,11 +58,7 @@ pub enum Verdict {
 /// A request as it goes upstream.
 #[derive(Debug)]
 pub struct Upstream {
-    /// `:authority`; `None` keeps the client's.
-    pub authority: Option<String>,
-    /// `:path`, a credential in the query included.
-    pub path: String,
-    /// Where in `path` the credential begins, if it is put there; it is the last of the query.
+    /// Where in the path the credential begins, if it is put there; it is the last of the query.
     pub credential_at: Option<usize>,
     /// What decided about the path.
     pub why: Why,
@@ -119,12 +115,14 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             }
         }
     };
-    if let Verdict::Send(upstream) = &mut decision.verdict
-        && head.has(ACCEPT_ENCODING)
-        && meter::reads_response(&rule.statistics, path.operation, head)
-    {
-        // What is compressed cannot be read; a client that takes compressed bodies takes plain ones.
-        upstream.edits.set(ACCEPT_ENCODING, "identity");
+    if let Verdict::Send(Upstream { edits, .. }) = &mut decision.verdict {
+        if edits.value(ORIGINAL_PATH).or_else(|| edits.value(ORIGINAL_HOST)).is_some() {
+            edits.saved = Some(Saved::stored(client.authority.unwrap_or_default(), target));
+        }
+        if head.has(ACCEPT_ENCODING) && meter::reads_response(&rule.statistics, path.operation, head) {
+            // What is compressed cannot be read; a client that takes compressed bodies takes plain ones.
+            edits.set(ACCEPT_ENCODING, "identity");
+        }
     }
     decision
 }
@@ -159,12 +157,11 @@ fn send(
         .paths
         .resolve(path, fill)
         .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
-    let mut edits = Edits::default();
+    let mut edits = Edits::with_room();
     let mut upstream_path = resolved.path;
     let mut credential_at = None;
     let surface = provider.surface(resolved.surface);
     credential::strip(provider, &surface.placement, head, &mut edits);
-    let upstream_authority = surface.authority.clone();
     let put = credential::choose(provider, &surface.placement, head, path.query);
     if let Put::Query { name, value } = &put {
         upstream_path.push(if upstream_path.contains('?') { '&' } else { '?' });
@@ -173,11 +170,12 @@ fn send(
         credential_at = Some(upstream_path.len());
         upstream_path.push_str(value);
     }
-    edits.set(":path", upstream_path.as_str());
-    if upstream_path != target {
+    let rewritten = upstream_path != target;
+    edits.set(":path", upstream_path);
+    if rewritten {
         edits.set(ORIGINAL_PATH, without_secrets(path, target, secret_parameters));
     }
-    if let Some(upstream) = &upstream_authority {
+    if let Some(upstream) = &surface.authority {
         edits.set(":authority", upstream.as_str());
         if let Some(authority) = authority.filter(|authority| authority != upstream) {
             edits.set(ORIGINAL_HOST, authority);
@@ -202,8 +200,6 @@ fn send(
         }
     }
     Ok(Verdict::Send(Upstream {
-        authority: upstream_authority,
-        path: upstream_path,
         credential_at,
         why: resolved.why,
         model: model.filter(|_| resolved.holds_model),
@@ -213,10 +209,22 @@ fn send(
 }
 
 impl Upstream {
-    /// `path` for people.
+    /// `:authority`; `None` keeps the client's.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.edits.value(":authority")
+    }
+
+    /// `:path`, a credential in the query included.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.edits.value(":path").unwrap_or_default()
+    }
+
+    /// The path for people.
     #[must_use]
     pub fn shown_path(&self) -> String {
-        shown_path(&self.path, self.credential_at)
+        shown_path(self.path(), self.credential_at)
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Head {
 /// Where in the block a header stands.
 #[derive(Clone, Debug)]
 struct Field {
+    /// How long the name is: most are told apart by it.
+    size: usize,
     name: Range<usize>,
     value: Range<usize>,
 }
@@ -41,10 +43,8 @@ impl Head {
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let named = self.fields.iter().filter(move |field| {
-            // Most are told apart by their lengths.
-            field.name.len() == name.len() && self.block.get(field.name.clone()) == Some(name.as_bytes())
-        });
+        let alike = self.fields.iter().filter(|field| field.size == name.len());
+        let named = alike.filter(|field| self.block.get(field.name.clone()) == Some(name.as_bytes()));
         named.filter_map(|field| self.block.get(field.value.clone()))
     }
 
@@ -60,10 +60,11 @@ impl Head {
         self.get(name).and_then(|value| core::str::from_utf8(value).ok())
     }
 
-    /// How many headers of that name there are.
+    /// The value of a header that is there once.
     #[must_use]
-    pub fn count(&self, name: &str) -> usize {
-        self.values(name).count()
+    pub fn only(&self, name: &str) -> Option<&[u8]> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
     }
 
     /// Whether a header of that name is there.
@@ -80,13 +81,16 @@ fn fields(block: &[u8]) -> Option<Vec<Field>> {
     let (numbers, _) = rest.as_chunks::<4>();
     let (lengths, _) = numbers.get(..count.checked_mul(2)?)?.as_chunks::<2>();
     let mut at = lengths.as_flattened().as_flattened().len().checked_add(4)?;
-    let mut take = |size: [u8; 4]| {
-        let part = at..at.checked_add(length(size)?)?;
+    let mut take = |size: usize| {
+        let part = at..at.checked_add(size)?;
         at = part.end.checked_add(1)?;
         (part.end <= block.len()).then_some(part)
     };
     let mut fields = Vec::with_capacity(count);
-    fields.extend(lengths.iter().map_while(|[name, value]| Some(Field { name: take(*name)?, value: take(*value)? })));
+    fields.extend(lengths.iter().map_while(|[name, value]| {
+        let size = length(*name)?;
+        Some(Field { size, name: take(size)?, value: take(length(*value)?)? })
+    }));
     Some(fields)
 }
 
@@ -100,9 +104,11 @@ pub struct Edits {
     /// Names whose every value is removed. Only names that were there.
     pub remove: Vec<Cow<'static, str>>,
     /// Names and their new single value.
-    pub set: Vec<(String, String)>,
+    pub set: Vec<(Cow<'static, str>, String)>,
     /// Position in `set` of the header that carries the credential, and how many bytes of its value may be shown.
     pub credential: Option<(usize, usize)>,
+    /// The client's own host and path in their stored form, where the edits tell a later attempt that there are others.
+    pub saved: Option<Vec<u8>>,
     needless: Needless,
 }
 
@@ -122,8 +128,14 @@ fn is_marked(marks: u32, place: u32) -> bool {
 }
 
 impl Edits {
+    /// Edits with room for all that most requests need.
+    #[must_use]
+    pub fn with_room() -> Self {
+        Self { set: Vec::with_capacity(8), ..Self::default() }
+    }
+
     /// Sets a header.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
     }
 
@@ -131,9 +143,8 @@ impl Edits {
     /// header that is then set. Each is a call of the host that can be saved.
     #[must_use]
     pub fn spared(mut self, head: &Head) -> Self {
-        let alone = |name: &str| head.count(name) == 1;
-        let set = self.set.iter().map(|(name, value)| alone(name) && head.get(name) == Some(value.as_bytes()));
-        let removed = self.remove.iter().map(|name| alone(name) && self.set.iter().any(|(set, _)| set == name));
+        let set = self.set.iter().map(|(name, value)| head.only(name) == Some(value.as_bytes()));
+        let removed = self.remove.iter().map(|name| self.value(name).is_some() && head.only(name).is_some());
         self.needless = Needless { set: marks(set), remove: marks(removed) };
         self
     }
@@ -147,7 +158,7 @@ impl Edits {
     /// The headers to set, but for those that need not be.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         let needed = self.set.iter().zip(0_u32..).filter(|(_, place)| !is_marked(self.needless.set, *place));
-        needed.map(|((name, value), _)| (name.as_str(), value.as_str()))
+        needed.map(|((name, value), _)| (name.as_ref(), value.as_str()))
     }
 
     /// The new value of a header, if it is set.

@@ -3,7 +3,7 @@
 use super::body::Facts;
 use super::credential::is_credential;
 use super::decide::{Decision, Verdict, shown_path};
-use super::head::Head;
+use super::head::{Edits, Head};
 use super::model::Model;
 use super::response::{Asked, Clock, Response, keep, unread};
 use super::{Ended, Outcome, RequestHeaders};
@@ -20,8 +20,8 @@ pub(super) struct Meter {
     statistics: Rc<Statistics>,
     provider: Option<Rc<Provider>>,
     operation: Operation,
-    route: Option<String>,
-    cluster: Option<String>,
+    pub route: Option<String>,
+    pub cluster: Option<String>,
     consumer: Option<String>,
     session: Option<String>,
     /// Whether the response is one to look into.
@@ -79,9 +79,14 @@ impl Meter {
         }))
     }
 
+    /// Whether the cluster is a label of the metrics.
+    pub(super) fn names_cluster(&self) -> bool {
+        self.statistics.names_clusters()
+    }
+
     /// Notes where the request goes.
-    pub(super) fn sent(&mut self, path: String, credential_at: Option<usize>, model: Option<Model>) {
-        self.path = Some((path, credential_at));
+    pub(super) fn sent(&mut self, edits: &Edits, credential_at: Option<usize>, model: Option<Model>) {
+        self.path = edits.value(":path").map(|path| (path.to_owned(), credential_at));
         self.model = model;
     }
 

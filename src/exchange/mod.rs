@@ -34,9 +34,9 @@ pub struct RequestHeaders {
     pub head: Head,
     /// Host and path as the client sent them, where an earlier attempt already rewrote the headers.
     pub saved: Option<Saved>,
-    /// Name of the Envoy route, if [`Config::reads_route`].
+    /// Name of the Envoy route, if [`Config::needs_route`].
     pub route: Option<String>,
-    /// Name of the Envoy cluster, if [`Config::reads_cluster`].
+    /// Name of the Envoy cluster, if [`Config::needs_cluster`].
     pub cluster: Option<String>,
     /// Whether there is neither body nor trailers.
     pub end_of_stream: bool,
@@ -54,8 +54,8 @@ pub struct Saved {
 impl Saved {
     /// The stored form: authority and path, one line each.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [self.authority.as_slice(), b"\n", self.path.as_slice()].concat()
+    pub fn stored(authority: &[u8], path: &[u8]) -> Vec<u8> {
+        [authority, b"\n", path].concat()
     }
 
     /// Reads the stored form.
@@ -183,9 +183,9 @@ impl Exchange {
                 self.state = State::Whole { request: Box::new(request), provider, dialect, held: true };
                 HeadersEffect::Hold { timeout_ms, deaf: Error::HoldNotHonoured.reply(dialect) }
             }
-            (Verdict::Send(Upstream { edits, flow, path, credential_at, model, .. }), Some(provider)) => {
+            (Verdict::Send(Upstream { edits, flow, credential_at, model, .. }), Some(provider)) => {
                 if let Some(meter) = &mut self.meter {
-                    meter.sent(path, credential_at, model);
+                    meter.sent(&edits, credential_at, model);
                 }
                 let edits = edits.spared(&request.head);
                 let asks = self.asks_usage();
@@ -213,6 +213,23 @@ impl Exchange {
                 HeadersEffect::Send(edits)
             }
             (Verdict::Untouched, _) | (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
+        }
+    }
+
+    /// Completes the record with the names of Envoy's route and cluster, each asked for only where it is recorded and no
+    /// rule has looked at it already.
+    pub fn name_place(
+        &mut self,
+        config: &Config,
+        route: impl FnOnce() -> Option<String>,
+        cluster: impl FnOnce() -> Option<String>,
+    ) {
+        let Some(meter) = &mut self.meter else { return };
+        if !config.needs_route() {
+            meter.route = route();
+        }
+        if !config.needs_cluster() && meter.names_cluster() {
+            meter.cluster = cluster();
         }
     }
 
@@ -299,9 +316,9 @@ impl Exchange {
             None => Body::NoModel,
         };
         match decide(config, request.client(), &request.head, known).verdict {
-            Verdict::Send(Upstream { mut edits, path, credential_at, model, .. }) => {
+            Verdict::Send(Upstream { mut edits, credential_at, model, .. }) => {
                 if let Some(meter) = &mut self.meter {
-                    meter.sent(path, credential_at, model);
+                    meter.sent(&edits, credential_at, model);
                 }
                 if let Some(changed) = &body.changed
                     && request.head.has("content-length")

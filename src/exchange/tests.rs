@@ -316,7 +316,7 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
         let fields: Vec<_> = once.iter().filter(|(name, _)| name != missing && !name.starts_with(':')).collect();
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut again = request("/x?a=1", &fields, true);
-        again.saved = Saved::from_bytes(&Saved { authority: b"gw".to_vec(), path: CHAT.into() }.to_bytes());
+        again.saved = Saved::from_bytes(&Saved::stored(b"gw", CHAT.as_bytes()));
         sent(again)
     };
     let authority = (":authority".to_owned(), "h".to_owned());

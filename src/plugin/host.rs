@@ -79,9 +79,19 @@ pub(super) fn property(path: &str) -> Option<String> {
     property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
-/// A property that has another path on some hosts. One that is there and empty, as the name of a route may be, is not
-/// looked for a second time.
-pub(super) fn property_of(path: &str, elsewhere: &str) -> Option<String> {
+/// The name of the route that serves the request.
+pub(super) fn route() -> Option<String> {
+    name("xds\0route_name", "route_name")
+}
+
+/// The name of the cluster that serves the request.
+pub(super) fn cluster() -> Option<String> {
+    name("xds\0cluster_name", "cluster_name")
+}
+
+/// A name that has another path on some hosts. One that is there and empty, as a route's may be, is not looked for a
+/// second time.
+fn name(path: &str, elsewhere: &str) -> Option<String> {
     let bytes = raw::property(path).or_else(|| raw::property(elsewhere))?;
     String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }

@@ -105,8 +105,6 @@ impl Http {
 
     /// The headers with everything else a decision needs.
     fn request(&self, end_of_stream: bool) -> RequestHeaders {
-        let named =
-            |wanted: bool, path: &str, elsewhere: &str| wanted.then(|| host::property_of(path, elsewhere)).flatten();
         let head = host::request_headers();
         // A rewritten request shows it; that the client could write the same is why the property decides.
         let rewritten = head.has(ORIGINAL_PATH) || head.has(ORIGINAL_HOST);
@@ -114,8 +112,8 @@ impl Http {
         RequestHeaders {
             head,
             saved: saved.and_then(|bytes| Saved::from_bytes(&bytes)),
-            route: named(self.config.reads_route(), "xds\0route_name", "route_name"),
-            cluster: named(self.config.reads_cluster(), "xds\0cluster_name", "cluster_name"),
+            route: self.config.needs_route().then(host::route).flatten(),
+            cluster: self.config.needs_cluster().then(host::cluster).flatten(),
             end_of_stream,
         }
     }
@@ -152,12 +150,8 @@ impl Drop for Http {
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let request = self.request(end_of_stream);
-        let client = request.client();
-        let saved = Saved {
-            authority: client.authority.unwrap_or_default().to_vec(),
-            path: client.path.unwrap_or_default().to_vec(),
-        };
         let effect = self.exchange.on_request_headers(&self.config, request);
+        self.exchange.name_place(&self.config, host::route, host::cluster);
         if let Some(limit) = self.exchange.whole_body_limit() {
             // Higress buffers 32 KiB unless this says more; elsewhere it means nothing.
             host::set_property("set_decoder_buffer_limit", limit.to_string().as_bytes());
@@ -165,13 +159,13 @@ impl HttpContext for Http {
         match effect {
             HeadersEffect::Ignore => Action::Continue,
             HeadersEffect::Send(edits) => {
-                keep_route(&saved);
+                keep_route();
                 apply_edits(&edits);
                 self.show_model();
                 Action::Continue
             }
             HeadersEffect::Hold { timeout_ms, deaf } => {
-                keep_route(&saved);
+                keep_route();
                 self.hold(timeout_ms, deaf)
             }
             HeadersEffect::Reply(reply) => answer(&reply),
@@ -239,14 +233,15 @@ fn since(time: u64) -> u64 {
     host::now_ns().saturating_sub(time)
 }
 
-/// Higress does not select the route again when this property is set; elsewhere it means nothing. The client's own host
-/// and path are kept for a later attempt of the same request.
-fn keep_route(saved: &Saved) {
+/// Higress does not select the route again when this property is set; elsewhere it means nothing.
+fn keep_route() {
     host::set_property("clear_route_cache", b"off");
-    host::set_property(SAVED, &saved.to_bytes());
 }
 
 fn apply_edits(edits: &Edits) {
+    if let Some(saved) = &edits.saved {
+        host::set_property(SAVED, saved);
+    }
     for name in edits.removals() {
         host::remove_request_header(name);
     }

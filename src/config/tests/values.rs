@@ -24,7 +24,7 @@ fn values_are_coerced_as_in_the_reference() {
     assert_eq!(provider.id, "7");
     assert_eq!(Model::of(&provider, "gpt-4o".to_owned()).upstream, "4");
     let Verdict::Send(upstream) = decision.verdict else { panic!("{:?}", decision.verdict) };
-    assert_eq!(upstream.authority.as_deref(), Some("ollama.test:11500"));
+    assert_eq!(upstream.authority(), Some("ollama.test:11500"));
     assert_eq!(upstream.edits.value("authorization"), Some("Bearer 12345"));
     assert!(fate_of(&loaded, client("a.com", "/api/unknown")).starts_with("404 "));
 }

@@ -50,7 +50,7 @@ fn every_case_of_the_test_data_holds() {
                 let path = request["path"].as_str().unwrap();
                 let decision = decide(&config, at("client.test", path), &head(&[]), body_of(request));
                 let got = match &decision.verdict {
-                    Verdict::Send(upstream) => json!({ "authority": upstream.authority, "path": upstream.path }),
+                    Verdict::Send(upstream) => json!({ "authority": upstream.authority(), "path": upstream.path() }),
                     Verdict::Refuse(error, _) => json!({ "status": error.status(), "error": error.message() }),
                     other => json!(format!("{other:?}")),
                 };
