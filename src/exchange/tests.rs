@@ -324,6 +324,54 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
     assert_eq!(again("authorization"), [authority, ("authorization".to_owned(), "Bearer token".to_owned())]);
 }
 
+#[test]
+fn the_clients_host_and_path_are_kept_where_the_edits_hide_them() {
+    let saved = |provider: Value, authority: &str| {
+        let mut request = request(CHAT, &[], true);
+        request.head = Head::new(vec![
+            (":authority".into(), authority.into()),
+            (":path".into(), CHAT.into()),
+            (ORIGINAL_PATH.into(), "/spoofed".into()),
+        ]);
+        let HeadersEffect::Send(edits) = Exchange::default().on_request_headers(&configured(provider), request) else {
+            panic!()
+        };
+        edits.saved
+    };
+    assert_eq!(saved(json!({ "type": "openai", "baseUrl": "https://h/v1" }), "h"), None);
+    let stored = Some(Saved::stored(b"gw", CHAT.as_bytes()));
+    assert_eq!(saved(json!({ "type": "openai", "baseUrl": "https://h/v1" }), "gw"), stored);
+    assert_eq!(saved(json!({ "type": "generic", "baseUrl": "https://gw/v2" }), "gw"), stored);
+}
+
+#[test]
+fn route_and_cluster_are_asked_for_where_they_are_recorded() {
+    let asked = |config: Value| {
+        let config = load(config.to_string().as_bytes()).unwrap().config;
+        let mut exchange = Exchange::default();
+        let _ = exchange.on_request_headers(&config, request(CHAT, &[], true));
+        let asked = core::cell::RefCell::new(Vec::new());
+        let name = |name: &'static str| {
+            asked.borrow_mut().push(name);
+            Some(name.to_owned())
+        };
+        exchange.name_place(&config, || name("route"), || name("cluster"));
+        let record = exchange.finish(&Ended::default()).map(|outcome| outcome.record);
+        let recorded = record.map(|record| (record.route, record.cluster)).unwrap_or_default();
+        assert_eq!(recorded.0.is_empty() && recorded.1.is_empty(), asked.borrow().is_empty());
+        asked.into_inner()
+    };
+    let provider = json!({ "type": "openai", "apiTokens": ["t"] });
+    assert_eq!(asked(json!({ "provider": provider })), ["route"]);
+    assert_eq!(
+        asked(json!({ "provider": provider, "statistics": { "metricStyle": "higress" } })),
+        ["route", "cluster"]
+    );
+    assert!(asked(json!({ "provider": provider, "statistics": { "enable_path_suffixes": ["/none"] } })).is_empty());
+    let rule = json!({ "_match_route_": ["r"], "provider": provider });
+    assert!(asked(json!({ "provider": provider, "_rules_": [rule] })).is_empty());
+}
+
 const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n\u{1}--\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nMODEL\r\n--b--\r\n";
 
 #[test]
