@@ -52,6 +52,9 @@ const PROSE: &str = "The first road to the right leads past the mill and over th
 const SOURCE: &str = "fn main() {\n\tlet names = [\"north\", \"east\", \"south\"];\n\tfor name in names {\n\t\t\
     println!(\"to the \\\"{name}\\\"\");\n\t}\n}\n";
 
+/// An image: not one byte of it means anything in JSON.
+const BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA/";
+
 /// Where the filter is built.
 fn filter() -> PathBuf {
     support::root().join("target/bench/bench_scan_filter.wasm")
@@ -154,7 +157,7 @@ async fn run() -> Result<(), Failed> {
         "body", "quickest", "median", "per KiB", "utf-8", "median", "ratio"
     );
     for (size, size_name) in [(40 * KIB, "40 KiB"), (8 * MIB, "8 MiB")] {
-        for (text, text_name) in [(PROSE, "prose"), (SOURCE, "source")] {
+        for (text, text_name) in [(PROSE, "prose"), (SOURCE, "source"), (BASE64, "base64")] {
             let body = chat(text, size);
             for (provider, roles) in [("openai", ""), ("deepseek", ", roles watched")] {
                 Row::measure(format!("{size_name} of {text_name}{roles}"), provider, &body).await?.print();

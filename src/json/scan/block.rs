@@ -3,35 +3,104 @@
 /// How many bytes are looked at together: one for each bit of a mask, the first byte for the lowest bit.
 pub(super) const BLOCK: usize = 64;
 
-/// The backslashes.
-#[inline]
-pub(super) fn backslashes(block: &[u8; BLOCK]) -> u64 {
-    lanes::mask(block, lanes::is_backslash)
-}
-
-/// The bytes that end plain text, the backslash aside: quotes and control characters.
-#[inline]
-pub(super) fn ends(block: &[u8; BLOCK]) -> u64 {
-    lanes::mask(block, lanes::is_end)
-}
-
-/// The bytes that make a whole escape with a backslash before them: all but `u`.
-#[inline]
-pub(super) fn simple_escapes(block: &[u8; BLOCK]) -> u64 {
-    lanes::mask(block, lanes::is_simple_escape)
-}
+/// What blocks are asked for. Made once for many of them.
+pub(super) use lanes::Marks;
 
 /// Sixteen bytes at a time.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes {
     use super::BLOCK;
     use core::arch::wasm32::{
-        i8x16_bitmask, u8x16, u8x16_eq, u8x16_lt, u8x16_ne, u8x16_splat, u8x16_swizzle, u16x8_shr, u64x2, v128,
-        v128_and, v128_or,
+        i8x16_bitmask, u8x16, u8x16_eq, u8x16_le, u8x16_min, u8x16_splat, u8x16_swizzle, u16x8_shr, u64x2, v128,
+        v128_and, v128_any_true, v128_or, v128_xor,
+    };
+    use core::hint::black_box;
+
+    /// The vectors that blocks are compared with, in registers: V8 makes a constant anew wherever it is used, which is
+    /// as much work as the comparison. So they must not look like constants.
+    pub(in crate::json::scan) struct Marks {
+        backslash: v128,
+        space: v128,
+        /// What makes a space of a quote, and of a space something above both.
+        quote_to_space: v128,
+        half: v128,
+        upper: v128,
+        lower: v128,
+    }
+
+    /// `"` and `/`, by their upper half.
+    const HALF_2: u8 = 1;
+    /// The backslash.
+    const HALF_5: u8 = 2;
+    /// `b`, `f` and `n`.
+    const HALF_6: u8 = 4;
+    /// `r` and `t`.
+    const HALF_7: u8 = 8;
+    /// What makes a whole escape: each upper half of a byte that occurs has a bit.
+    const UPPER: v128 = u8x16(0, 0, HALF_2, 0, 0, HALF_5, HALF_6, HALF_7, 0, 0, 0, 0, 0, 0, 0, 0);
+    /// A lower half has the bits of those with which it occurs.
+    const LOWER: v128 = {
+        const TWO: u8 = HALF_2 | HALF_6 | HALF_7;
+        u8x16(0, 0, TWO, 0, HALF_7, 0, HALF_6, 0, 0, 0, 0, 0, HALF_5, 0, HALF_6, HALF_2)
     };
 
+    impl Marks {
+        #[inline]
+        pub(in crate::json::scan) fn new() -> Self {
+            let each = |byte| black_box(u8x16_splat(byte));
+            Self {
+                backslash: each(b'\\'),
+                space: each(b' '),
+                quote_to_space: each(b'"' ^ b' '),
+                half: each(0xf),
+                upper: black_box(UPPER),
+                lower: black_box(LOWER),
+            }
+        }
+
+        /// Whether a block is plain text from end to end: no quote, no backslash, no control character.
+        ///
+        /// One answer for all of it costs a fraction of masks that say where: an image in base64 is megabytes of this.
+        #[inline]
+        pub(in crate::json::scan) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
+            let ([a, b, c, d], _) = block.as_chunks::<16>() else { return false };
+            // The least byte tells, once what is looked for is the least there can be.
+            let least = |flip| {
+                let flipped = |bytes| v128_xor(load(bytes), flip);
+                u8x16_min(u8x16_min(flipped(a), flipped(b)), u8x16_min(flipped(c), flipped(d)))
+            };
+            let ends = u8x16_le(least(self.quote_to_space), self.space);
+            let backslashes = u8x16_eq(least(self.backslash), u8x16_splat(0));
+            !v128_any_true(v128_or(ends, backslashes))
+        }
+
+        /// The backslashes.
+        #[inline]
+        pub(in crate::json::scan) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
+            mask(block, |bytes| u8x16_eq(bytes, self.backslash))
+        }
+
+        /// The bytes that end plain text, the backslash aside: quotes and control characters.
+        #[inline]
+        pub(in crate::json::scan) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
+            mask(block, |bytes| u8x16_le(v128_xor(bytes, self.quote_to_space), self.space))
+        }
+
+        /// The bytes that make a whole escape with a backslash before them: all but `u`.
+        #[inline]
+        pub(in crate::json::scan) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
+            // By the two halves of a byte.
+            let is_other = |bytes| {
+                let upper = u8x16_swizzle(self.upper, v128_and(u16x8_shr(bytes, 4), self.half));
+                let lower = u8x16_swizzle(self.lower, v128_and(bytes, self.half));
+                u8x16_eq(v128_and(upper, lower), u8x16_splat(0))
+            };
+            !mask(block, is_other)
+        }
+    }
+
     #[inline]
-    pub(super) fn mask(block: &[u8; BLOCK], test: impl Fn(v128) -> v128) -> u64 {
+    fn mask(block: &[u8; BLOCK], test: impl Fn(v128) -> v128) -> u64 {
         let ([a, b, c, d], _) = block.as_chunks::<16>() else { return 0 };
         let quarter = |bytes| u64::from(i8x16_bitmask(test(load(bytes))));
         quarter(a) | quarter(b) << 16 | quarter(c) << 32 | quarter(d) << 48
@@ -43,38 +112,6 @@ mod lanes {
         let whole = u128::from_le_bytes(*bytes);
         u64x2(whole as u64, (whole >> u64::BITS) as u64)
     }
-
-    #[inline]
-    pub(super) fn is_backslash(bytes: v128) -> v128 {
-        u8x16_eq(bytes, u8x16_splat(b'\\'))
-    }
-
-    #[inline]
-    pub(super) fn is_end(bytes: v128) -> v128 {
-        v128_or(u8x16_eq(bytes, u8x16_splat(b'"')), u8x16_lt(bytes, u8x16_splat(b' ')))
-    }
-
-    /// By the two halves of a byte. Each upper half that occurs has a bit; a lower half has those with which it occurs.
-    #[inline]
-    pub(super) fn is_simple_escape(bytes: v128) -> v128 {
-        /// `"` and `/`.
-        const HALF_2: u8 = 1;
-        /// The backslash.
-        const HALF_5: u8 = 2;
-        /// `b`, `f` and `n`.
-        const HALF_6: u8 = 4;
-        /// `r` and `t`.
-        const HALF_7: u8 = 8;
-        const UPPER: v128 = u8x16(0, 0, HALF_2, 0, 0, HALF_5, HALF_6, HALF_7, 0, 0, 0, 0, 0, 0, 0, 0);
-        const LOWER: v128 = {
-            const TWO: u8 = HALF_2 | HALF_6 | HALF_7;
-            u8x16(0, 0, TWO, 0, HALF_7, 0, HALF_6, 0, 0, 0, 0, 0, HALF_5, 0, HALF_6, HALF_2)
-        };
-        let half = u8x16_splat(0xf);
-        let upper = u8x16_swizzle(UPPER, v128_and(u16x8_shr(bytes, 4), half));
-        let lower = u8x16_swizzle(LOWER, v128_and(bytes, half));
-        u8x16_ne(v128_and(upper, lower), u8x16_splat(0))
-    }
 }
 
 /// One byte at a time.
@@ -82,20 +119,37 @@ mod lanes {
 mod bytes {
     use super::BLOCK;
 
-    pub(super) fn mask(block: &[u8; BLOCK], test: impl Fn(u8) -> bool) -> u64 {
+    /// Nothing has to be made for it.
+    pub(in crate::json::scan) struct Marks;
+
+    impl Marks {
+        pub(in crate::json::scan) const fn new() -> Self {
+            Self
+        }
+
+        /// Whether a block is plain text from end to end: no quote, no backslash, no control character.
+        pub(in crate::json::scan) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
+            (self.backslashes(block) | self.ends(block)) == 0
+        }
+
+        /// The backslashes.
+        pub(in crate::json::scan) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
+            mask(block, |byte| byte == b'\\')
+        }
+
+        /// The bytes that end plain text, the backslash aside: quotes and control characters.
+        pub(in crate::json::scan) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
+            mask(block, |byte| byte == b'"' || byte < b' ')
+        }
+
+        /// The bytes that make a whole escape with a backslash before them: all but `u`.
+        pub(in crate::json::scan) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
+            mask(block, |byte| matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'))
+        }
+    }
+
+    fn mask(block: &[u8; BLOCK], test: impl Fn(u8) -> bool) -> u64 {
         block.iter().rev().fold(0, |mask, byte| mask << 1 | u64::from(test(*byte)))
-    }
-
-    pub(super) const fn is_backslash(byte: u8) -> bool {
-        byte == b'\\'
-    }
-
-    pub(super) const fn is_end(byte: u8) -> bool {
-        byte == b'"' || byte < b' '
-    }
-
-    pub(super) const fn is_simple_escape(byte: u8) -> bool {
-        matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
     }
 }
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -103,19 +157,33 @@ use bytes as lanes;
 
 #[cfg(test)]
 mod tests {
+    use super::bytes::Marks as OneByOne;
     use super::*;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn sees_every_byte_at_every_place_as_one_by_one() {
+        let (marks, one_by_one) = (Marks::new(), OneByOne::new());
         for byte in 0..=u8::MAX {
             for place in 0..BLOCK {
                 let mut block = [b'a'; BLOCK];
                 block[place] = byte;
-                assert_eq!(backslashes(&block), bytes::mask(&block, bytes::is_backslash), "{byte} at {place}");
-                assert_eq!(ends(&block), bytes::mask(&block, bytes::is_end), "{byte} at {place}");
-                assert_eq!(simple_escapes(&block), bytes::mask(&block, bytes::is_simple_escape), "{byte} at {place}");
+                let all = |marks: &Marks| {
+                    (
+                        marks.all_plain(&block),
+                        marks.backslashes(&block),
+                        marks.ends(&block),
+                        marks.simple_escapes(&block),
+                    )
+                };
+                let expected = (
+                    one_by_one.all_plain(&block),
+                    one_by_one.backslashes(&block),
+                    one_by_one.ends(&block),
+                    one_by_one.simple_escapes(&block),
+                );
+                assert_eq!(all(&marks), expected, "{byte} at {place}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The inside of a string: escapes, surrogate pairs, control characters. Resumes at any byte.
 
-use super::block::{self, BLOCK};
+use super::block::{BLOCK, Marks};
 
 /// How many pairs of words of plain text are looked at one by one before whole blocks are.
 const SHORT_RUN: u32 = 2;
@@ -118,10 +118,12 @@ fn skip_plain(mut rest: &[u8]) -> &[u8] {
 fn skip_blocks(mut rest: &[u8]) -> (Text, &[u8]) {
     // Whether the first byte of the block is escaped, in the lowest bit.
     let mut first = 0;
+    let marks = Marks::new();
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>() {
-        let (escaped, next) = escaped(block::backslashes(block), first);
-        let ends = block::ends(block) & !escaped;
-        let odd = if escaped == 0 { 0 } else { escaped & !block::simple_escapes(block) };
+        let backslashes = marks.backslashes(block);
+        let (escaped, next) = escaped(backslashes, first);
+        let ends = marks.ends(block) & !escaped;
+        let odd = if escaped == 0 { 0 } else { escaped & !marks.simple_escapes(block) };
         if ends | odd != 0 {
             let at = (ends | odd).trailing_zeros();
             if odd.checked_shr(at).unwrap_or_default() & 1 == 0 {
@@ -134,9 +136,20 @@ fn skip_blocks(mut rest: &[u8]) -> (Text, &[u8]) {
             };
         }
         first = next;
-        rest = tail;
+        rest = if backslashes == 0 { skip_plain_blocks(&marks, tail) } else { tail };
     }
     (if first == 0 { Text::Plain } else { Text::Escape }, rest)
+}
+
+/// Skips the blocks at the start in which there is nothing to see.
+#[inline]
+fn skip_plain_blocks<'a>(marks: &Marks, mut rest: &'a [u8]) -> &'a [u8] {
+    while let Some((block, tail)) = rest.split_first_chunk()
+        && marks.all_plain(block)
+    {
+        rest = tail;
+    }
+    rest
 }
 
 /// Which bytes of a block are escaped, given its backslashes and whether the first byte is; and the latter for the next
