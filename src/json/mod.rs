@@ -34,6 +34,7 @@
     )
 )]
 
+mod block;
 mod edit;
 mod error;
 mod keys;

@@ -1,7 +1,6 @@
 //! The scanner: validates a document as it streams past and reports the top-level members it was asked for, and the
 //! short strings in one place further in.
 
-mod block;
 mod event;
 mod number;
 #[cfg(test)]

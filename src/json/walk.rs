@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub use paths::Paths;
 use paths::{NONE, Node};
 
+use super::block::{BLOCK, Brackets, is_bracket_or_quote};
+
 /// How many bytes of a string that is asked for are shown, escaped as it came. A longer key matches nothing.
 pub const MAX_TEXT: usize = 256;
 
@@ -28,9 +30,6 @@ pub const MAX_TRACKED: usize = 16;
 
 /// How many bytes the key of a member that is asked for with `?` may have.
 pub const MAX_NAME: usize = 64;
-
-/// How many bytes of an uninteresting run are looked at together; the loop over them becomes vector instructions.
-const BLOCK: usize = 32;
 
 /// Something that stands at a place that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -437,20 +436,25 @@ fn until_quote<'a>(escape: &mut bool, text: &'a [u8]) -> (&'a [u8], Option<&'a [
 
 /// Skips what is neither a bracket nor a quote.
 #[inline]
-fn skip_plain(mut rest: &[u8]) -> &[u8] {
+fn skip_plain(rest: &[u8]) -> &[u8] {
+    /// Colons and commas stand alone between strings; only numbers in a row are worth a block.
+    const SHORT_RUN: usize = 8;
+    let near = rest.get(..SHORT_RUN).unwrap_or(rest);
+    match near.iter().position(|byte| is_bracket_or_quote(*byte)) {
+        Some(at) => rest.get(at..).unwrap_or_default(),
+        None => skip_blocks(rest.get(near.len()..).unwrap_or_default()),
+    }
+}
+
+/// The same for a long run.
+fn skip_blocks(mut rest: &[u8]) -> &[u8] {
+    let brackets = Brackets::new();
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>() {
-        // Without a short cut, for the loop to be vectorised.
-        if block.iter().fold(false, |stops, byte| stops | stops_skip(*byte)) {
-            break;
+        if let Some(at) = brackets.first(block) {
+            return rest.get(at as usize..).unwrap_or_default();
         }
         rest = tail;
     }
-    let at = rest.iter().position(|byte| stops_skip(*byte));
+    let at = rest.iter().position(|byte| is_bracket_or_quote(*byte));
     at.and_then(|at| rest.get(at..)).unwrap_or_default()
-}
-
-const fn stops_skip(byte: u8) -> bool {
-    // `[` and `{`, `]` and `}` differ by this one bit.
-    let folded = byte | 0x20;
-    (byte == b'"') | (folded == b'{') | (folded == b'}')
 }

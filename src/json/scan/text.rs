@@ -1,6 +1,6 @@
 //! The inside of a string: escapes, surrogate pairs, control characters. Resumes at any byte.
 
-use super::block::{BLOCK, Marks};
+use crate::json::block::{BLOCK, Marks};
 
 /// How many pairs of words of plain text are looked at one by one before whole blocks are.
 const SHORT_RUN: u32 = 2;

@@ -4,7 +4,12 @@
 pub(super) const BLOCK: usize = 64;
 
 /// What blocks are asked for. Made once for many of them.
-pub(super) use lanes::Marks;
+pub(super) use lanes::{Brackets, Marks};
+
+/// Whether a byte is a quote, a bracket or a brace.
+pub(super) const fn is_bracket_or_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'[' | b']' | b'{' | b'}')
+}
 
 /// Sixteen bytes at a time.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -16,9 +21,9 @@ mod lanes {
     };
     use core::hint::black_box;
 
-    /// The vectors that blocks are compared with, in registers: V8 makes a constant anew wherever it is used, which is
+    /// The vectors that blocks of text are compared with, in registers: V8 makes a constant anew wherever it is used, which is
     /// as much work as the comparison. So they must not look like constants.
-    pub(in crate::json::scan) struct Marks {
+    pub(in crate::json) struct Marks {
         backslash: v128,
         space: v128,
         /// What makes a space of a quote, and of a space something above both.
@@ -46,7 +51,7 @@ mod lanes {
 
     impl Marks {
         #[inline]
-        pub(in crate::json::scan) fn new() -> Self {
+        pub(in crate::json) fn new() -> Self {
             let each = |byte| black_box(u8x16_splat(byte));
             Self {
                 backslash: each(b'\\'),
@@ -62,7 +67,7 @@ mod lanes {
         ///
         /// One answer for all of it costs a fraction of masks that say where: an image in base64 is megabytes of this.
         #[inline]
-        pub(in crate::json::scan) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
+        pub(in crate::json) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
             let ([a, b, c, d], _) = block.as_chunks::<16>() else { return false };
             // The least byte tells, once what is looked for is the least there can be.
             let least = |flip| {
@@ -76,19 +81,19 @@ mod lanes {
 
         /// The backslashes.
         #[inline]
-        pub(in crate::json::scan) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
             mask(block, |bytes| u8x16_eq(bytes, self.backslash))
         }
 
         /// The bytes that end plain text, the backslash aside: quotes and control characters.
         #[inline]
-        pub(in crate::json::scan) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
             mask(block, |bytes| u8x16_le(v128_xor(bytes, self.quote_to_space), self.space))
         }
 
         /// The bytes that make a whole escape with a backslash before them: all but `u`.
         #[inline]
-        pub(in crate::json::scan) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
             // By the two halves of a byte.
             let is_other = |bytes| {
                 let upper = u8x16_swizzle(self.upper, v128_and(u16x8_shr(bytes, 4), self.half));
@@ -96,6 +101,37 @@ mod lanes {
                 u8x16_eq(v128_and(upper, lower), u8x16_splat(0))
             };
             !mask(block, is_other)
+        }
+    }
+
+    /// The same for blocks outside strings.
+    pub(in crate::json) struct Brackets {
+        quote: v128,
+        open: v128,
+        close: v128,
+        /// What makes a brace of a bracket.
+        fold: v128,
+    }
+
+    impl Brackets {
+        #[inline]
+        pub(in crate::json) fn new() -> Self {
+            let each = |byte| black_box(u8x16_splat(byte));
+            Self { quote: each(b'"'), open: each(b'{'), close: each(b'}'), fold: each(b'{' ^ b'[') }
+        }
+
+        /// Where in a block the first quote, bracket or brace is.
+        #[inline]
+        pub(in crate::json) fn first(&self, block: &[u8; BLOCK]) -> Option<u32> {
+            let ([a, b, c, d], _) = block.as_chunks::<16>() else { return None };
+            let test = |bytes| {
+                let folded = v128_or(bytes, self.fold);
+                let brackets = v128_or(u8x16_eq(folded, self.open), u8x16_eq(folded, self.close));
+                v128_or(brackets, u8x16_eq(bytes, self.quote))
+            };
+            // Whether there is any is one test for all of them.
+            let any = v128_or(v128_or(test(load(a)), test(load(b))), v128_or(test(load(c)), test(load(d))));
+            v128_any_true(any).then(|| mask(block, test).trailing_zeros())
         }
     }
 
@@ -120,31 +156,46 @@ mod bytes {
     use super::BLOCK;
 
     /// Nothing has to be made for it.
-    pub(in crate::json::scan) struct Marks;
+    pub(in crate::json) struct Marks;
 
     impl Marks {
-        pub(in crate::json::scan) const fn new() -> Self {
+        pub(in crate::json) const fn new() -> Self {
             Self
         }
 
         /// Whether a block is plain text from end to end: no quote, no backslash, no control character.
-        pub(in crate::json::scan) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
+        pub(in crate::json) fn all_plain(&self, block: &[u8; BLOCK]) -> bool {
             (self.backslashes(block) | self.ends(block)) == 0
         }
 
         /// The backslashes.
-        pub(in crate::json::scan) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
             mask(block, |byte| byte == b'\\')
         }
 
         /// The bytes that end plain text, the backslash aside: quotes and control characters.
-        pub(in crate::json::scan) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn ends(&self, block: &[u8; BLOCK]) -> u64 {
             mask(block, |byte| byte == b'"' || byte < b' ')
         }
 
         /// The bytes that make a whole escape with a backslash before them: all but `u`.
-        pub(in crate::json::scan) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
+        pub(in crate::json) fn simple_escapes(&self, block: &[u8; BLOCK]) -> u64 {
             mask(block, |byte| matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'))
+        }
+    }
+
+    /// As [`Marks`].
+    pub(in crate::json) struct Brackets;
+
+    impl Brackets {
+        pub(in crate::json) const fn new() -> Self {
+            Self
+        }
+
+        /// Where in a block the first quote, bracket or brace is.
+        pub(in crate::json) fn first(&self, block: &[u8; BLOCK]) -> Option<u32> {
+            let stops = mask(block, super::is_bracket_or_quote);
+            (stops != 0).then(|| stops.trailing_zeros())
         }
     }
 
@@ -157,7 +208,7 @@ use bytes as lanes;
 
 #[cfg(test)]
 mod tests {
-    use super::bytes::Marks as OneByOne;
+    use super::bytes::{Brackets as BracketsOneByOne, Marks as OneByOne};
     use super::*;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -165,6 +216,7 @@ mod tests {
     #[test]
     fn sees_every_byte_at_every_place_as_one_by_one() {
         let (marks, one_by_one) = (Marks::new(), OneByOne::new());
+        let (brackets, brackets_one_by_one) = (Brackets::new(), BracketsOneByOne::new());
         for byte in 0..=u8::MAX {
             for place in 0..BLOCK {
                 let mut block = [b'a'; BLOCK];
@@ -184,6 +236,9 @@ mod tests {
                     one_by_one.simple_escapes(&block),
                 );
                 assert_eq!(all(&marks), expected, "{byte} at {place}");
+                let first = brackets.first(&block);
+                assert_eq!(first, brackets_one_by_one.first(&block), "{byte} at {place}");
+                assert_eq!(first, is_bracket_or_quote(byte).then_some(place as u32), "{byte} at {place}");
             }
         }
     }
