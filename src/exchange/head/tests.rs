@@ -13,10 +13,6 @@ fn held(head: &Head) -> Vec<(&[u8], &[u8])> {
     head.fields.iter().map(|field| (&head.block[field.name.clone()], &head.block[field.value.clone()])).collect()
 }
 
-fn borrowed(pairs: &[(String, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
-    pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
-}
-
 #[test]
 fn a_block_is_read_as_hosts_write_it() {
     let block = b"\x02\0\0\0\x05\0\0\0\x02\0\0\0\x01\0\0\0\0\0\0\0:path\0/\xff\0a\0\0".to_vec();
@@ -48,6 +44,10 @@ fn lengths_that_lie_shorten_the_head() {
 mod properties {
     use super::*;
     use proptest::prelude::*;
+
+    fn borrowed(pairs: &[(String, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
+        pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
+    }
 
     fn any_pairs() -> impl Strategy<Value = Pairs> {
         prop::collection::vec(("[a-c:]{0,3}", prop::collection::vec(any::<u8>(), 0..4)), 0..6)
