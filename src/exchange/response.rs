@@ -248,6 +248,7 @@ impl Observer {
                 if let Some(hide) = hide {
                     hide.differs = framer.pending().len() != hide.released;
                 }
+                let passes = capture.is_none() && framer.is_whole(chunk) && !collector.may_learn(chunk);
                 let mut part = |part: Part<'_>| {
                     let seen = match &part.message {
                         Some(message) => {
@@ -264,7 +265,10 @@ impl Observer {
                         hide.pass(&part, seen.usage_only, out);
                     }
                 };
-                framer.feed(chunk, &mut part);
+                // Most of a stream is text, of which nothing is to be learned.
+                if !passes {
+                    framer.feed(chunk, &mut part);
+                }
                 if end {
                     framer.finish(&mut part);
                 }

@@ -168,6 +168,18 @@ impl Framer {
         self.held.clear();
     }
 
+    /// Whether a chunk starts and ends between messages, as far as that is seen at a glance: then it changes nothing here,
+    /// and need not be fed if its messages do not matter.
+    #[must_use]
+    pub fn is_whole(&self, chunk: &[u8]) -> bool {
+        let ends = match self.reader {
+            Reader::Sse(Sse::Start) => chunk.ends_with(b"\n\n") || chunk.ends_with(b"\r\n\r\n"),
+            Reader::Lines => chunk.ends_with(b"\n"),
+            Reader::Sse(_) | Reader::Array(_) | Reader::Aws(_) | Reader::Broken => false,
+        };
+        ends && self.held.is_empty() && !self.skipping && chunk.len() <= MAX_MESSAGE
+    }
+
     /// The bytes that have been fed and not been handed out: the start of a message, at most [`MAX_MESSAGE`] of it.
     #[must_use]
     pub fn pending(&self) -> &[u8] {

@@ -389,3 +389,28 @@ fn a_long_frame_passes_at_once() {
     assert_eq!((given, framer.pending()), (20, &b""[..]));
     assert!(framer.overflowed());
 }
+
+#[test]
+fn a_whole_chunk_changes_nothing() {
+    /// What chunks are made of here, up to so many of them.
+    const PIECES: [&str; 4] = ["\n", "\r", "a", ""];
+    const LENGTH: u32 = 6;
+    let texts: Vec<String> = (0..4_usize.pow(LENGTH))
+        .map(|number| (0..LENGTH).map(|place| PIECES[number / 4_usize.pow(place) % 4]).collect())
+        .collect();
+    let mut whole = 0;
+    for framing in [Framing::Sse, Framing::Lines] {
+        for before in ["", "x", "x\r", "x\n\r", "x\n\n", "x\r\n\r\n"] {
+            let mut framer = Framer::new(framing);
+            framer.feed(before.as_bytes(), &mut |_| {});
+            let state = format!("{framer:?}");
+            for text in texts.iter().filter(|text| framer.is_whole(text.as_bytes())) {
+                let mut fed = framer.clone();
+                fed.feed(text.as_bytes(), &mut |part| assert!(!part.continues || part.raw == b"\n"));
+                assert_eq!(format!("{fed:?}"), state, "{before:?}, then {text:?}");
+                whole += 1;
+            }
+        }
+    }
+    assert!(whole > 1000, "{whole}");
+}

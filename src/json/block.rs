@@ -6,6 +6,32 @@ pub(super) const BLOCK: usize = 64;
 /// What blocks are asked for. Made once for many of them.
 pub(super) use lanes::{Brackets, Marks};
 
+/// A block, and the byte behind it.
+const WINDOW: usize = BLOCK + 1;
+
+/// Pairs of neighbouring bytes that are sought together. One that is rare stands for a word that holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pairs<const N: usize>(pub(crate) [[u8; 2]; N]);
+
+impl<const N: usize> Pairs<N> {
+    /// Whether one of them stands anywhere in these bytes.
+    pub(crate) fn stand_in(&self, bytes: &[u8]) -> bool {
+        let Some(last) = bytes.last_chunk::<WINDOW>() else {
+            return bytes.windows(2).any(|two| self.0.iter().any(|pair| pair == two));
+        };
+        let finder = lanes::PairFinder::new(&self.0);
+        let mut rest = bytes;
+        while let Some(window) = rest.first_chunk::<WINDOW>() {
+            if finder.any(window) {
+                return true;
+            }
+            rest = rest.get(BLOCK..).unwrap_or_default();
+        }
+        // What is left of them, and some bytes again.
+        finder.any(last)
+    }
+}
+
 /// Whether a byte is a quote, a bracket or a brace.
 pub(super) const fn is_bracket_or_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'[' | b']' | b'{' | b'}')
@@ -14,7 +40,7 @@ pub(super) const fn is_bracket_or_quote(byte: u8) -> bool {
 /// Sixteen bytes at a time.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes {
-    use super::BLOCK;
+    use super::{BLOCK, WINDOW};
     use core::arch::wasm32::{
         i8x16_bitmask, u8x16, u8x16_eq, u8x16_le, u8x16_min, u8x16_splat, u8x16_swizzle, u16x8_shr, u64x2, v128,
         v128_and, v128_any_true, v128_or, v128_xor,
@@ -135,6 +161,28 @@ mod lanes {
         }
     }
 
+    /// The same for [`Pairs`](super::Pairs).
+    pub(in crate::json) struct PairFinder<const N: usize>([[v128; 2]; N]);
+
+    impl<const N: usize> PairFinder<N> {
+        #[inline]
+        pub(in crate::json) fn new(pairs: &[[u8; 2]; N]) -> Self {
+            Self(pairs.map(|pair| pair.map(|byte| black_box(u8x16_splat(byte)))))
+        }
+
+        /// Whether one of the pairs is in here.
+        #[inline]
+        pub(in crate::json) fn any(&self, window: &[u8; WINDOW]) -> bool {
+            let ((firsts, _), (_, seconds)) = (window.as_chunks::<16>(), window.as_rchunks::<16>());
+            let found = firsts.iter().zip(seconds).fold(u8x16_splat(0), |found, (first, second)| {
+                let (first, second) = (load(first), load(second));
+                let pair = |[a, b]: &[v128; 2]| v128_and(u8x16_eq(first, *a), u8x16_eq(second, *b));
+                self.0.iter().fold(found, |found, both| v128_or(found, pair(both)))
+            });
+            v128_any_true(found)
+        }
+    }
+
     #[inline]
     fn mask(block: &[u8; BLOCK], test: impl Fn(v128) -> v128) -> u64 {
         let ([a, b, c, d], _) = block.as_chunks::<16>() else { return 0 };
@@ -153,7 +201,7 @@ mod lanes {
 /// One byte at a time.
 #[cfg(any(not(all(target_arch = "wasm32", target_feature = "simd128")), test))]
 mod bytes {
-    use super::BLOCK;
+    use super::{BLOCK, WINDOW};
 
     /// Nothing has to be made for it.
     pub(in crate::json) struct Marks;
@@ -199,6 +247,20 @@ mod bytes {
         }
     }
 
+    /// As [`Marks`].
+    pub(in crate::json) struct PairFinder<'p, const N: usize>(&'p [[u8; 2]; N]);
+
+    impl<'p, const N: usize> PairFinder<'p, N> {
+        pub(in crate::json) const fn new(pairs: &'p [[u8; 2]; N]) -> Self {
+            Self(pairs)
+        }
+
+        /// Whether one of the pairs is in here.
+        pub(in crate::json) fn any(&self, window: &[u8; WINDOW]) -> bool {
+            window.windows(2).any(|two| self.0.iter().any(|pair| pair == two))
+        }
+    }
+
     fn mask(block: &[u8; BLOCK], test: impl Fn(u8) -> bool) -> u64 {
         block.iter().rev().fold(0, |mask, byte| mask << 1 | u64::from(test(*byte)))
     }
@@ -208,7 +270,7 @@ use bytes as lanes;
 
 #[cfg(test)]
 mod tests {
-    use super::bytes::{Brackets as BracketsOneByOne, Marks as OneByOne};
+    use super::bytes::{Brackets as BracketsOneByOne, Marks as OneByOne, PairFinder as PairsOneByOne};
     use super::*;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -240,6 +302,30 @@ mod tests {
                 assert_eq!(first, brackets_one_by_one.first(&block), "{byte} at {place}");
                 assert_eq!(first, is_bracket_or_quote(byte).then_some(place as u32), "{byte} at {place}");
             }
+        }
+    }
+
+    #[test]
+    fn finds_pairs_wherever_they_stand() {
+        let pairs = Pairs([*b"ok", *b"rr"]);
+        for length in 0..3 * BLOCK {
+            let mut bytes = vec![b'k'; length];
+            assert!(!pairs.stand_in(&bytes), "{length}");
+            for place in 1..length {
+                for pair in [b"ok", b"rr"] {
+                    bytes[place - 1..=place].copy_from_slice(pair);
+                    assert!(pairs.stand_in(&bytes), "{length}, at {place}");
+                    if let Some(window) = bytes.last_chunk() {
+                        let expected = PairsOneByOne::new(&pairs.0).any(window);
+                        assert_eq!(lanes::PairFinder::new(&pairs.0).any(window), expected, "{length}, at {place}");
+                    }
+                }
+                bytes[place - 1..=place].copy_from_slice(b"kk");
+            }
+            // Halves that are no neighbours.
+            bytes.fill(b'r');
+            bytes.iter_mut().step_by(2).for_each(|byte| *byte = b'o');
+            assert!(!pairs.stand_in(&bytes), "{length}");
         }
     }
 }

@@ -43,6 +43,7 @@ mod scan;
 mod string;
 mod walk;
 
+pub(crate) use block::Pairs;
 pub use edit::{Appender, Edit, Editor, Members, Output, Splice, Wants, apply, edit, splices};
 pub use error::{Error, ErrorKind};
 pub use keys::{Keys, KeysError, MAX_KEYS, Watch};

@@ -129,6 +129,13 @@ impl Collector {
         self.facts
     }
 
+    /// Whether any of these messages may tell something that is not known, given as they come, with their framing. If
+    /// not, [`message`](Self::message) says so of each.
+    #[must_use]
+    pub fn may_learn(&self, messages: &[u8]) -> bool {
+        !self.answered || Table::has_clues(messages)
+    }
+
     /// Takes one complete message: the data of an SSE event, a line, an element of an array, the payload of an AWS
     /// event. `event` is the name of the event, empty if it has none. What is not JSON, such as `[DONE]`, is nothing.
     pub fn message(&mut self, event: &[u8], data: &[u8]) -> Seen {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use memchr::memmem::Finder;
 
 use super::figures::{Figure, Side};
-use crate::json::Paths;
+use crate::json::{Pairs, Paths};
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +230,10 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
 /// Keys are sought as vendors write them: one that is spelt with escapes is found in a walk, but does not cause one.
 static TRIGGERS: [&str; 3] = ["oken", "eval_count", "\"error\""];
 
+/// A pair of letters of each trigger, and of what makes a message without one worth a look: the name of an event that is
+/// an error or an exception, a message within `bytes`. They are rare in other words.
+static CLUES: Pairs<5> = Pairs([*b"ok", *b"l_", *b"rr", *b"xc", *b"yt"]);
+
 /// The compiled table. Made once; a clone is a reference count.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -253,6 +257,11 @@ impl Table {
     /// Whether a message may tell a figure or an error.
     pub(super) fn triggered(&self, data: &[u8]) -> bool {
         self.triggers.iter().any(|trigger| trigger.find(data).is_some())
+    }
+
+    /// Whether there may be such messages among these, given with their framing. Says so for a few others too.
+    pub(super) fn has_clues(messages: &[u8]) -> bool {
+        CLUES.stand_in(messages)
     }
 }
 

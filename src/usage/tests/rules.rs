@@ -33,6 +33,23 @@ fn every_key_of_a_figure_triggers_a_walk() {
     }
 }
 
+/// What is not fed once content has been seen must not have told anything.
+#[test]
+fn whatever_a_message_may_tell_has_a_clue() {
+    let table = Table::new();
+    for (place, _) in table::PLACES {
+        let key = format!("{{\"{}\":1}}", place.rsplit('.').next().unwrap());
+        assert!(!table.triggered(key.as_bytes()) || Table::has_clues(key.as_bytes()), "{place}");
+    }
+    for raw in
+        ["event: error", "event:validationException", "data: {\"bytes\":\"e30=\"}", "{\"p\":\"ab\",\"bytes\":\"e30=\"}"]
+    {
+        assert!(Table::has_clues(raw.as_bytes()), "{raw}");
+    }
+    let text = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" on"},"logprobs":null,"finish_reason":null}],"usage":null}"#;
+    assert!(!Table::has_clues(text.as_bytes()));
+}
+
 #[test]
 fn counts_are_whole_numbers_that_can_be() {
     for (raw, expected) in [
