@@ -21,7 +21,7 @@ pub(super) struct Name {
 
 impl Name {
     /// The name itself.
-    pub(super) fn key(self) -> &'static str {
+    pub(super) fn key(&self) -> &'static str {
         self.flat.strip_prefix(PREFIX).unwrap_or(self.flat)
     }
 }
@@ -127,13 +127,8 @@ impl<'r> Fields<'r> {
     }
 
     /// All of them, in the order of their names; `None` where the value is not known.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Name, Option<Value<'r>>)> {
-        NAMES.iter().copied().zip(self.values.iter().copied())
-    }
-
-    /// Those that are known.
-    pub(super) fn known(&self) -> impl Iterator<Item = (Name, Value<'r>)> {
-        self.iter().filter_map(|(name, value)| Some((name, value?)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Name, &Option<Value<'r>>)> {
+        NAMES.iter().zip(&self.values)
     }
 }
 
@@ -205,9 +200,8 @@ impl Flat {
         self.0 & other.0 == other.0
     }
 
-    /// Of all fields in their order, those that are among these.
-    pub(super) fn of<'r>(self, fields: &Fields<'r>) -> impl Iterator<Item = (Name, Option<Value<'r>>)> {
-        let wanted = move |place: u32| self.0.checked_shr(place).is_some_and(|rest| rest & 1 == 1);
-        fields.iter().zip(0_u32..).filter_map(move |(field, place)| wanted(place).then_some(field))
+    /// Whether the field at this place of the list is among these.
+    pub(super) const fn has(self, place: u32) -> bool {
+        self.0 & 1_u64.wrapping_shl(place) != 0
     }
 }

@@ -44,11 +44,13 @@ pub fn ai_log(fields: &Fields<'_>, old: Option<&[u8]>) -> Option<String> {
     if before.is_none() && fields.record.attributes.is_empty() {
         // Nearly every record: its own fields, which are in order, and whose names need no escapes.
         let mut start = '{';
-        for (name, value) in fields.known() {
-            out.push(start);
-            out.push_str(name.member);
-            value.write(&mut out);
-            start = ',';
+        for (name, value) in fields.iter() {
+            if let Some(value) = value {
+                out.push(start);
+                out.push_str(name.member);
+                value.write(&mut out);
+                start = ',';
+            }
         }
         out.push('}');
         return Some(out);
@@ -62,7 +64,7 @@ pub fn ai_log(fields: &Fields<'_>, old: Option<&[u8]>) -> Option<String> {
     for (key, value) in old.members().iter().filter(|(key, _)| !outdated(key)) {
         object.put(key, Value::Node(value));
     }
-    for (name, value) in fields.known() {
+    for (name, value) in fields.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
         object.put(name.key(), value);
     }
     for (key, value) in &attributes {
@@ -78,8 +80,9 @@ pub fn ai_log(fields: &Fields<'_>, old: Option<&[u8]>) -> Option<String> {
 #[must_use]
 pub fn outdated(fields: &Fields<'_>, written: Flat, old: Option<&[u8]>) -> Vec<&'static str> {
     let Some(old) = old.filter(|old| is_own(Some(old))).and_then(read) else { return Vec::new() };
-    let absent = written.of(fields).filter(|(_, value)| value.is_none()).map(|(name, _)| name);
-    absent.filter(|name| old.members().iter().any(|(key, _)| key == name.key())).map(|name| name.flat).collect()
+    let absent = fields.iter().zip(0..).filter(|((_, value), place)| value.is_none() && written.has(*place));
+    let names = absent.map(|((name, _), _)| name);
+    names.filter(|name| old.members().iter().any(|(key, _)| key == name.key())).map(|name| name.flat).collect()
 }
 
 /// Whether a record of Waypost is in it. Other plugins know the words `input_token` and `model` too; theirs stay.
@@ -92,7 +95,10 @@ fn is_own(old: Option<&[u8]>) -> bool {
 /// A control character, a quote and a backslash become `_`: the value stands in access logs of any format.
 pub fn flat(fields: &Fields<'_>, wanted: Flat, put: &mut dyn FnMut(&'static str, &str)) {
     let mut text = String::new();
-    for (name, value) in wanted.of(fields) {
+    for ((name, value), place) in fields.iter().zip(0..) {
+        if !wanted.has(place) {
+            continue;
+        }
         text.clear();
         match value {
             Some(Value::Text(value)) => push_plain(&mut text, value),
