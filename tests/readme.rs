@@ -364,7 +364,7 @@ fn the_log_fields_are_those_of_the_code() {
     assert_eq!(marked, &object - &flat);
     let rows = table(heading);
     let bold =
-        rows.iter().filter(|row| row[0].starts_with("**")).flat_map(|row| spans(&row[0])).collect::<BTreeSet<_>>();
+        rows.iter().filter(|row| row[0].starts_with("**")).flat_map(|row| spans(row[0])).collect::<BTreeSet<_>>();
     let usual = |name: &&str| Flat::named(name).is_some_and(|field| Flat::usual().contains(field));
     assert_eq!(bold, Flat::names().filter(usual).collect());
     let times: BTreeSet<String> = object.into_iter().filter(|field| field.starts_with("time_to_")).collect();

@@ -270,7 +270,7 @@ fn stream(pieces: &[&[u8]], script: &Script) -> Result<Vec<u8>, Error> {
     let mut editor = Editor::new(script.keys());
     let mut out = Vec::new();
     for piece in pieces {
-        match editor.feed(piece, &mut script.clone())? {
+        match editor.feed(*piece, &mut script.clone())? {
             Output::Unchanged => out.extend_from_slice(piece),
             Output::Bytes(bytes) => out.extend_from_slice(&bytes),
         }

@@ -8,6 +8,7 @@ use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};
 use crate::multipart;
 use crate::operation::{ClientPath, Operation};
 use crate::params::{self, Op};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// How a request body goes through.
@@ -213,10 +214,10 @@ enum AnyEditor {
 }
 
 impl AnyEditor {
-    fn feed(&mut self, chunk: &[u8], request: &mut Request) -> Result<Output, Error> {
+    fn feed(&mut self, chunk: Cow<'_, [u8]>, request: &mut Request) -> Result<Output, Error> {
         match self {
             Self::Json(editor) => editor.feed(chunk, request),
-            Self::Multipart(editor) => editor.feed(chunk, request),
+            Self::Multipart(editor) => editor.feed(&chunk, request),
         }
     }
 
@@ -255,20 +256,27 @@ impl Stream {
     }
 
     /// Takes the next chunk.
-    pub(super) fn feed(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {
+    pub(super) fn feed(&mut self, chunk: Cow<'_, [u8]>, end: bool) -> Result<Chunk, Error> {
+        let size = chunk.len();
         let result = self.edit(chunk, end);
         if !self.observed {
             return result;
         }
-        self.read = self.read.saturating_add(chunk.len());
-        // What is not edited is the upstream's to judge.
-        if result.is_err() {
-            self.editor = None;
-        } else if self.read > MAX_OBSERVED {
+        self.read = self.read.saturating_add(size);
+        if self.read > MAX_OBSERVED {
             self.editor = None;
             self.request.rounds = 0;
+        } else if result.is_err() {
+            // What is not edited is the upstream's to judge.
+            self.editor = None;
         }
         Ok(Chunk::Pass)
+    }
+
+    /// How many bytes of the next chunk are looked at.
+    pub(super) const fn wants(&self) -> usize {
+        // One more tells that there are more.
+        if self.observed { MAX_OBSERVED.saturating_add(1).saturating_sub(self.read) } else { usize::MAX }
     }
 
     /// Whether more of the body says nothing more.
@@ -276,7 +284,7 @@ impl Stream {
         self.editor.is_none()
     }
 
-    fn edit(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {
+    fn edit(&mut self, chunk: Cow<'_, [u8]>, end: bool) -> Result<Chunk, Error> {
         let Some(editor) = &mut self.editor else { return Ok(Chunk::Pass) };
         let mut out = Chunk::Pass;
         if !chunk.is_empty() {

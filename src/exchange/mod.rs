@@ -25,6 +25,7 @@ use head::{Edits, Head};
 use meter::Meter;
 use model::Model;
 pub use response::Clock;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// The request headers with what the host knows beside them.
@@ -205,7 +206,7 @@ impl Exchange {
                         self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
                     }
                     Flow::Pass | Flow::Observe | Flow::Hold => {
-                        if self.meter.as_ref().is_some_and(|meter| meter.copies_request()) {
+                        if self.copies_request() {
                             self.state = State::Copying;
                         }
                     }
@@ -270,10 +271,25 @@ impl Exchange {
         matches!(self.state, State::Whole { held: true, .. })
     }
 
+    /// How many bytes of a chunk of that size are looked at. The others need not be given.
+    #[must_use]
+    pub fn wanted_of_chunk(&self, size: usize) -> usize {
+        match &self.state {
+            State::Streaming { body, .. } if !self.copies_request() => size.min(body.wants()),
+            State::Streaming { .. } | State::Idle | State::Whole { .. } | State::Copying => size,
+        }
+    }
+
+    /// Whether the request body is kept for the record.
+    fn copies_request(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.copies_request())
+    }
+
     /// Takes a chunk of a body that passes. The end may come with data, alone, or by trailers; all are the same here.
-    pub fn on_request_chunk(&mut self, chunk: &[u8], end: bool) -> BodyEffect {
+    pub fn on_request_chunk<'c>(&mut self, chunk: impl Into<Cow<'c, [u8]>>, end: bool) -> BodyEffect {
+        let chunk = chunk.into();
         if let Some(meter) = &mut self.meter {
-            meter.request_chunk(chunk, end);
+            meter.request_chunk(&chunk, end);
         }
         let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
         let (result, dialect) = (body.feed(chunk, end), *dialect);

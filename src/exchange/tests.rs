@@ -437,6 +437,34 @@ fn a_member_that_only_goes_or_changes_its_name_may_have_any_size() {
 
 // -- Records ----------------------------------------------------------------------------------------------------------
 
+#[test]
+fn of_a_body_that_is_only_recorded_256_kib_are_wanted_however_it_comes() {
+    let config = configured(json!({"type": "openai", "includeUsage": "off"}));
+    for (length, rounds) in [(1_000, Some(1)), (300 * 1024, None)] {
+        let text = "x".repeat(length);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        for size in [7, 1_000, 100_000, body.len()] {
+            let mut exchange = Exchange::default();
+            let request = request("/v1/chat/completions", &[("content-type", "application/json")], false);
+            assert!(matches!(exchange.on_request_headers(&config, request), HeadersEffect::Send(_)));
+            let mut given = 0;
+            for (index, chunk) in body.as_bytes().chunks(size).enumerate() {
+                if exchange.wants_body() == WantsBody::No {
+                    break;
+                }
+                let wanted = &chunk[..exchange.wanted_of_chunk(chunk.len())];
+                given += wanted.len();
+                let effect = exchange.on_request_chunk(wanted, (index + 1) * size >= body.len());
+                assert!(matches!(effect, BodyEffect::Pass));
+            }
+            assert_eq!(given, body.len().min(256 * 1024 + 1), "in chunks of {size}");
+            assert_eq!(exchange.wants_body(), WantsBody::No);
+            let record = exchange.finish(&Ended::default()).unwrap().record;
+            assert_eq!((record.request_model.as_deref(), record.chat_round), (Some("m"), rounds));
+        }
+    }
+}
+
 /// One exchange of a JSON request with its response, in these chunks; gives what the client got, and the record.
 fn exchanged(
     config: &Config,

@@ -7,12 +7,13 @@ mod tests;
 
 use core::ops::Range;
 
-use self::splice::{Piece, assemble};
+use self::splice::{Piece, assemble, changed};
 pub use self::splice::{Splice, apply, edit, splices};
 use super::error::{Error, ErrorKind};
 use super::keys::Keys;
 use super::scan::{Event, Member, Scanner};
 use super::string;
+use std::borrow::Cow;
 
 /// What happens to a member that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,8 +166,13 @@ impl Editor {
     /// # Errors
     ///
     /// The document or a member is refused. What is held is lost and every later call fails.
-    pub fn feed<M: Members>(&mut self, chunk: &[u8], members: &mut M) -> Result<Output, M::Error> {
-        let chunk = Piece { bytes: chunk, start: self.scanner.offset() };
+    pub fn feed<'c, M: Members>(
+        &mut self,
+        chunk: impl Into<Cow<'c, [u8]>>,
+        members: &mut M,
+    ) -> Result<Output, M::Error> {
+        let (bytes, start) = (chunk.into(), self.scanner.offset());
+        let chunk = Piece { bytes: &bytes, start };
         let splices = self.collect(chunk, members)?;
         // Of a member that is removed nothing is held, though there may be watched strings in it.
         let pending = self.scanner.pending().filter(|_| self.removing.is_none());
@@ -174,6 +180,10 @@ impl Editor {
         if self.held.is_empty() && splices.is_empty() && until == chunk.end() {
             self.held_from = until;
             return Ok(Output::Unchanged);
+        }
+        if self.held.is_empty() {
+            self.hold(chunk, until);
+            return Ok(Output::Bytes(changed(bytes, start, until, &splices)));
         }
         let held = self.held();
         // A value that is now complete may have been completed in there.

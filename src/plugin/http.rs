@@ -118,6 +118,11 @@ impl Http {
         }
     }
 
+    fn request_chunk(&mut self, size: usize, end: bool) -> Action {
+        let chunk = host::request_body(self.exchange.wanted_of_chunk(size));
+        apply_body(self.exchange.on_request_chunk(chunk, end))
+    }
+
     fn end_of_body(&mut self, size: usize) -> Action {
         match self.exchange.wants_body() {
             WantsBody::No => Action::Continue,
@@ -126,7 +131,7 @@ impl Http {
                 self.show_model();
                 apply_body(effect)
             }
-            WantsBody::Chunks => apply_body(self.exchange.on_request_chunk(&host::request_body(size), true)),
+            WantsBody::Chunks => self.request_chunk(size, true),
         }
     }
 }
@@ -183,7 +188,7 @@ impl HttpContext for Http {
             WantsBody::No => Action::Continue,
             WantsBody::Whole => Action::Pause,
             WantsBody::Chunks if size == 0 => Action::Continue,
-            WantsBody::Chunks => apply_body(self.exchange.on_request_chunk(&host::request_body(size), false)),
+            WantsBody::Chunks => self.request_chunk(size, false),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Putting spliced documents together, and the whole of it for a body that is held.
 
 use core::ops::Range;
+use std::borrow::Cow;
 
 use super::{Editor, Members};
 use crate::json::Keys;
@@ -72,6 +73,24 @@ impl<'a> Piece<'a> {
     pub(super) const fn end(self) -> u64 {
         self.start.saturating_add(self.bytes.len() as u64)
     }
+}
+
+/// The bytes up to `until` of one piece, changed by splices that are all within it. An owned one keeps what stands before
+/// the first of them in its place, where that is most of it: SDKs put the model behind the messages.
+pub(super) fn changed(bytes: Cow<'_, [u8]>, start: u64, until: u64, splices: &[Splice]) -> Vec<u8> {
+    let piece = Piece { bytes: &bytes, start };
+    let first = splices.first().map_or(until, |splice| splice.range.start);
+    let front = piece.get(&(start..first)).len();
+    let from = |start| assemble(Piece { bytes: &[], start }, piece, until, splices);
+    if front < bytes.len() / 2 || matches!(bytes, Cow::Borrowed(_)) {
+        return from(start);
+    }
+    let rest = from(first);
+    let mut bytes = bytes.into_owned();
+    bytes.truncate(front);
+    bytes.reserve_exact(rest.len());
+    bytes.extend_from_slice(&rest);
+    bytes
 }
 
 /// The bytes up to `until` of two adjacent pieces, changed by splices that are all within them.

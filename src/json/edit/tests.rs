@@ -85,11 +85,13 @@ fn keys() -> Keys {
 }
 
 fn stream(pieces: &[&[u8]], script: &Script) -> Result<(Vec<u8>, Script), Refusal> {
-    let mut script = script.clone();
-    let mut editor = Editor::new(keys());
+    let (mut script, mut same) = (script.clone(), script.clone());
+    let (mut editor, mut owner) = (Editor::new(keys()), Editor::new(keys()));
     let mut out = Vec::new();
     for piece in pieces {
-        match editor.feed(piece, &mut script)? {
+        let output = editor.feed(*piece, &mut script);
+        assert_eq!(owner.feed(piece.to_vec(), &mut same), output, "an owned piece becomes the same");
+        match output? {
             Output::Unchanged => out.extend_from_slice(piece),
             Output::Bytes(bytes) => out.extend_from_slice(&bytes),
         }
@@ -293,6 +295,25 @@ fn rejects_documents_that_are_not_complete() {
     let truncated = |offset| Err(Refusal::Document(Error::new(ErrorKind::Truncated, offset)));
     assert_eq!(outcome(b"", &all(Edit::Keep)), truncated(0));
     assert_eq!(outcome(br#"{"a":1"#, &all(Edit::Keep)), truncated(6));
+}
+
+#[test]
+fn an_owned_chunk_keeps_its_place_where_the_change_is_behind_most_of_it() {
+    let text = "x".repeat(1000);
+    for (body, in_place) in [
+        (format!(r#"{{"x":"{text}","a":1,"y":2}}"#), true),
+        (format!(r#"{{"a":1,"y":2,"x":"{text}"}}"#), false),
+        (format!(r#"{{"a":1,"x":"{text}","b":1}}"#), false),
+    ] {
+        // Room for what is put in, so that a place that changes was left on purpose.
+        let mut chunk = Vec::with_capacity(body.len() + 100);
+        chunk.extend_from_slice(body.as_bytes());
+        let (place, mut script) = (chunk.as_ptr(), all(Edit::value("\"longer\"".to_owned())));
+        let mut editor = Editor::new(keys());
+        let Ok(Output::Bytes(bytes)) = editor.feed(chunk, &mut script) else { panic!("{body}") };
+        assert_eq!(String::from_utf8(bytes.clone()).unwrap(), body.replace(":1", ":\"longer\""));
+        assert_eq!(bytes.as_ptr() == place, in_place, "{body}");
+    }
 }
 
 #[test]
