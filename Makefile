@@ -112,8 +112,8 @@ bench-core: ## Measure the parts of the core on this machine, without Envoy (ONL
 	@$(CARGO) bench --quiet --locked --manifest-path benches/core/Cargo.toml --bench core -- $(ONLY)
 
 .PHONY: bench-exact
-bench-exact: $(WASM) $(EMPTY_FILTER) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind)
-	@$(PYTHON) benches/exact/exact.py
+bench-exact: $(WASM) $(EMPTY_FILTER) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind; STEPS=1: part by part)
+	@$(PYTHON) benches/exact/exact.py $(if $(STEPS),--steps --caches)
 
 ##@ Check
 

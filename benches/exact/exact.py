@@ -5,7 +5,8 @@ Envoy runs under callgrind, which counts instead of timing: the figures repeat w
 too, so they show small changes that no clock does. They are not times. Half a minute for each variant.
 
 Client and upstream are this one thread, in step with Envoy: an event of a stream is sent when the one before has
-arrived, so that each is a chunk of its own, always. Compilers and caches are warm before the count begins.
+arrived, so that each is a chunk of its own, always. Compilers and caches are warm before the count begins. Each column
+`more` is over Envoy without a filter, with `--steps` over the row above.
 """
 
 import argparse
@@ -32,11 +33,31 @@ BODY_SIZE = 2048  # bytes
 PATIENCE = 120
 
 MODEL, MAPPED = "gpt-4o", "gpt-4o-2024-11-20"
-EVERYTHING = {"provider": {"type": "openai", "apiTokens": ["sk-upstream"], "modelMapping": {MODEL: MAPPED}}}
-ONLY_PATHS = {
-    "provider": {"type": "openai", "apiTokens": ["sk-upstream"], "includeUsage": "off"},
-    "statistics": {"enable_path_suffixes": ["/none"]},
-}
+PROVIDER = {"type": "openai", "apiTokens": ["sk-upstream"]}
+MAPPING = {**PROVIDER, "modelMapping": {MODEL: MAPPED}}
+UNREAD = {**PROVIDER, "includeUsage": "off"}
+EVERYTHING = {"provider": MAPPING}
+ONLY_PATHS = {"provider": UNREAD, "statistics": {"enable_path_suffixes": ["/none"]}}
+# Each with one thing more than the one before; the last one, with the log fields, is everything.
+NO_FIELDS = {"logFields": []}
+NO_METRICS = {**NO_FIELDS, "metricStyle": "none"}
+NO_USAGE = {**NO_METRICS, "disable_openai_usage": True}
+STEPS = [
+    ("waypost, no provider", {}),
+    ("path, host, credential", ONLY_PATHS),
+    ("record, as one object", {"provider": UNREAD, "statistics": NO_USAGE}),
+    ("mapping", {"provider": MAPPING, "statistics": NO_USAGE}),
+    ("usage", {"provider": MAPPING, "statistics": NO_METRICS}),
+    ("metrics", {"provider": MAPPING, "statistics": NO_FIELDS}),
+    ("log fields: everything", EVERYTHING),
+]
+
+
+def edits(configuration):
+    """Whether the model is mapped, and a stream asked for its usage."""
+    provider, statistics = ((configuration or {}).get(key, {}) for key in ("provider", "statistics"))
+    asks = provider and provider.get("includeUsage") != "off" and not statistics.get("disable_openai_usage")
+    return "modelMapping" in provider, bool(asks)
 
 
 # -- What is sent ------------------------------------------------------------------------------------------------------
@@ -257,12 +278,13 @@ def bootstrap(upstream, wasm, configuration):
 class Measured:
     """One Envoy under callgrind. It counts only while it is told to."""
 
-    def __init__(self, directory, envoy, config):
+    def __init__(self, directory, envoy, config, caches):
         self.directory, self.dumps = Path(directory), 0
         (self.directory / "bootstrap.json").write_text(json.dumps(config))
         self.log = self.directory / "envoy.log"
         self.process = subprocess.Popen(
             ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=callgrind.out"]
+            + (["--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64"] if caches else [])
             + [f"--vgdb-prefix={self.directory}/vgdb", str(envoy), "--config-path", "bootstrap.json"]
             + ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
             + ["--admin-address-path", "admin"],
@@ -303,14 +325,17 @@ class Measured:
         subprocess.run(command, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def count(self, run, times):
-        """Instructions of so many runs."""
+        """Instructions of so many runs, and how often one was not in the first cache, if that is simulated."""
         self.tell("zero")
         for _ in range(times):
             run()
         self.tell("dump")
         self.dumps += 1
         text = (self.directory / f"callgrind.out.{self.dumps}").read_text(errors="replace")
-        return int(re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)[1])
+        events = re.search(r"^events: (.*)", text, re.MULTILINE)[1].split()
+        sums = re.search(r"^(?:totals|summary): (.*)", text, re.MULTILINE)[1].split()
+        figures = {event: int(figure) / times for event, figure in zip(events, sums)}
+        return figures["Ir"], figures.get("I1mr")
 
     def stop(self):
         self.process.terminate()
@@ -325,16 +350,15 @@ class Measured:
 
 
 def measure(envoy, name, wasm, configuration, options):
-    """Instructions of a request and of a stream."""
+    """Instructions of a request and of a stream; the misses of a request, if they are wanted."""
     with tempfile.TemporaryDirectory(prefix="waypost-exact-") as directory, socket.create_server(
         ("127.0.0.1", 0)
     ) as listener:
-        measured = Measured(directory, envoy, bootstrap(listener.getsockname()[1], wasm, configuration))
+        measured = Measured(directory, envoy, bootstrap(listener.getsockname()[1], wasm, configuration), options.caches)
         try:
             ends = Ends(listener, measured.port())
             # What is measured must be what it says: mapped, asked for usage, or as it came.
-            edits = configuration is EVERYTHING
-            if (MAPPED.encode() in ends.chat()[1]) != edits or (b"include_usage" in ends.stream()[1]) != edits:
+            if (MAPPED.encode() in ends.chat()[1], b"include_usage" in ends.stream()[1]) != edits(configuration):
                 raise SystemExit(f"{name}: the request upstream is not what it should be")
             for _ in range(options.warm_up):
                 ends.chat()
@@ -345,9 +369,9 @@ def measure(envoy, name, wasm, configuration, options):
             for _ in range(20):
                 ends.chat()
             ends.stream()
-            chats = measured.count(ends.chat, options.requests) / options.requests
-            streams = measured.count(ends.stream, options.streams) / options.streams
-            return chats, streams
+            chats, misses = measured.count(ends.chat, options.requests)
+            streams, _ = measured.count(ends.stream, options.streams)
+            return chats, streams, misses
         finally:
             measured.stop()
 
@@ -357,28 +381,38 @@ def main():
     parser.add_argument("--requests", type=int, default=300, help="requests that are counted")
     parser.add_argument("--streams", type=int, default=10, help="streams that are counted")
     parser.add_argument("--warm-up", type=int, default=1000, help="requests before the count; a 20th as many streams")
+    parser.add_argument("--steps", action="store_true", help="what each part of Waypost adds to the one before")
+    parser.add_argument("--caches", action="store_true", help="simulate caches; misses of the one for instructions")
     parser.add_argument("--only", help="a part of the name of the variants to measure")
     parser.add_argument("--wasm", type=Path, default=WAYPOST, help="another build of the filter")
     options = parser.parse_args()
     if not shutil.which("valgrind"):
         print("bench-exact: skipped; it needs valgrind")
         return
-    variants = [("no filter", None, None), ("empty filter", EMPTY, {})]
     wasm = options.wasm.resolve()
-    variants += [("waypost, path", wasm, ONLY_PATHS), ("waypost, everything", wasm, EVERYTHING)]
+    variants = [("no filter", None, None), ("empty filter", EMPTY, {})]
+    if options.steps:
+        variants += [(name, wasm, configuration) for name, configuration in STEPS]
+    else:
+        variants += [("waypost, path", wasm, ONLY_PATHS), ("waypost, everything", wasm, EVERYTHING)]
     envoy = binary()
-    print(f"{'thousands of instructions':<28}{'a request':>12}{'more':>10}{'a stream':>12}{'more':>10}{'an event':>10}")
+    titles = f"{'thousands of instructions':<28}{'a request':>12}{'more':>10}{'a stream':>12}{'more':>10}{'an event':>10}"
+    print(titles + (f"{'misses':>10}" if options.caches else ""))
     base = None
     for name, wasm, configuration in variants:
         if (wasm and not wasm.exists()) or (options.only and options.only not in name):
             continue
-        chats, streams = (figure / 1000 for figure in measure(envoy, name, wasm, configuration, options))
+        chats, streams, misses = measure(envoy, name, wasm, configuration, options)
+        chats, streams = chats / 1000, streams / 1000
         base = base or (name, chats, streams)
         more = ["", "", ""]
         if name != base[0]:
             extra = streams - base[2]
             more = [f"{chats - base[1]:+.1f}", f"{extra:+.0f}", f"{extra / (EVENTS + 1):+.2f}"]
-        print(f"{name:<28}{chats:>12.1f}{more[0]:>10}{streams:>12.0f}{more[1]:>10}{more[2]:>10}", flush=True)
+        print(f"{name:<28}{chats:>12.1f}{more[0]:>10}{streams:>12.0f}{more[1]:>10}{more[2]:>10}", end="")
+        print(f"{misses:>10.0f}" if options.caches else "", flush=True)
+        if options.steps:
+            base = (base[0], chats, streams)
 
 
 if __name__ == "__main__":
