@@ -165,6 +165,7 @@ lint: | $(WASIP1) $(UNKNOWN) ## Formatting, and clippy for the three targets; a 
 	@$(CARGO) clippy --quiet --locked --all-targets --features cli -- -D warnings
 	$(call say,clippy: benches)
 	@$(BENCH_CARGO) clippy --quiet --locked --release --manifest-path benches/Cargo.toml -- -D warnings
+	@$(CARGO) clippy --quiet --locked --benches --manifest-path benches/core/Cargo.toml -- -D warnings
 	$(call say,clippy: wasm32-unknown-unknown)
 	@$(CARGO) clippy --quiet --locked --target wasm32-unknown-unknown --lib --tests -- -D warnings
 	$(call say,clippy: wasm32-wasip1)
