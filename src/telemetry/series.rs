@@ -8,9 +8,6 @@
 use super::labels::Labels;
 use super::metrics::{Kind, Metric, Sample};
 
-/// How many bytes are made room for: what labels usually take.
-const SET_ROOM: usize = 192;
-
 /// What the host does for series.
 pub trait Host {
     /// Whether one more series of this name may exist, in all VMs of the process together: [`ledger`](super::ledger).
@@ -43,6 +40,9 @@ struct Slots(Vec<(Box<str>, Option<u32>)>);
 /// How many sets of labels a VM remembers the ids of. When there are more, it begins anew: whoever invents labels costs
 /// others no more than a search by name.
 const MAX_SETS: usize = 256;
+
+/// How many bytes of text are made room for: what a set usually takes.
+const SET_ROOM: usize = 192;
 
 /// Sets of labels as text, sorted as [`Slots`], each with the ids of its series.
 #[derive(Debug, Default)]
