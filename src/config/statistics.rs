@@ -74,7 +74,8 @@ impl Statistics {
             let text = |value: &Option<String>, unset: &str| {
                 value.as_deref().filter(|value| !value.is_empty()).unwrap_or(unset).to_owned()
             };
-            let log_fields = settings.log_fields.as_ref().map_or_else(Flat::usual, |names| flat(names, problems));
+            let log_fields =
+                settings.log_fields.as_ref().map_or_else(Flat::usual, |names| flat_fields(names, problems));
             Rc::new(Self {
                 metrics: match settings.metric_style {
                     Some(MetricStyleSetting::Higress) => Style::Higress,
@@ -119,7 +120,7 @@ impl Statistics {
 }
 
 /// The fields of these names. What is none is left out.
-fn flat(names: &[String], problems: &mut Problems) -> Flat {
+fn flat_fields(names: &[String], problems: &mut Problems) -> Flat {
     let mut fields = Flat::NONE;
     problems.at("logFields", |problems| {
         for (index, name) in names.iter().enumerate() {

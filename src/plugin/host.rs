@@ -32,7 +32,7 @@ pub(super) fn remove_request_header(name: &str) {
 
 /// Reads the first `size` bytes of the request body that the host has now.
 pub(super) fn request_body(size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
+    buffer(BufferType::HttpRequestBody, size)
 }
 
 /// Replaces everything the host has of the request body now.
@@ -56,7 +56,7 @@ pub(super) fn remove_response_header(name: &str) {
 
 /// Reads the chunk of the response body that passes now.
 pub(super) fn response_body(size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten().unwrap_or_default()
+    buffer(BufferType::HttpResponseBody, size)
 }
 
 /// Replaces the chunk of the response body that passes now.
@@ -115,7 +115,15 @@ pub(super) fn set_property(key: &str, value: &[u8]) {
 
 /// The configuration of this plugin.
 pub(super) fn configuration(size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
+    buffer(BufferType::PluginConfiguration, size)
+}
+
+/// The first `size` bytes of a buffer. A body often ends with an empty piece, which costs the host as much as any.
+fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
+    if size == 0 {
+        return Vec::new();
+    }
+    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
 }
 
 /// Nanoseconds by the host's monotonic clock, from a beginning of its own.

@@ -48,7 +48,7 @@ impl Http {
         if !exchange.wants_response() {
             return exchange.on_unread_response(size, end, &clock);
         }
-        let chunk = if size == 0 { Vec::new() } else { host::response_body(size) };
+        let chunk = host::response_body(size);
         if let Some(bytes) = exchange.on_response_chunk(&chunk, end, &clock) {
             host::replace_response_body(bytes);
         }

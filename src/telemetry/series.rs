@@ -24,18 +24,19 @@ pub trait Host {
 #[derive(Debug, Default)]
 pub struct Series {
     max: usize,
-    known: Slots,
-    overflow: Slots,
-    /// The same ids by what records have: names are long, and nearly every record has the labels of an earlier one.
-    sets: Sets,
+    known: Slots<Option<u32>>,
+    overflow: Slots<Option<u32>>,
+    /// The same ids by what records have: names are long, and nearly every record has the labels of an earlier one. The
+    /// keys are sets of labels as text.
+    sets: Slots<Vec<Id>>,
     /// The name that is looked up: one buffer for all.
     name: String,
 }
 
-/// Names and ids, sorted by length, then by name: most names begin alike, and a length is compared at once. No id: the
-/// host would not define it, and is not asked again.
+/// Values by name, sorted by length, then by name: most names begin alike, and a length is compared at once. An id that
+/// is none is one the host would not define, and is not asked for again.
 #[derive(Debug, Default)]
-struct Slots(Vec<(Box<str>, Option<u32>)>);
+struct Slots<T>(Vec<(Box<str>, T)>);
 
 /// How many sets of labels a VM remembers the ids of. When there are more, it begins anew: whoever invents labels costs
 /// others no more than a search by name.
@@ -43,10 +44,6 @@ const MAX_SETS: usize = 256;
 
 /// How many bytes of text are made room for: what a set usually takes.
 const SET_ROOM: usize = 192;
-
-/// Sets of labels as text, sorted as [`Slots`], each with the ids of its series.
-#[derive(Debug, Default)]
-struct Sets(Vec<(Box<str>, Vec<Id>)>);
 
 /// The id of the one series that a metric and a token type have in a set of labels.
 #[derive(Debug)]
@@ -56,10 +53,29 @@ struct Id {
     id: Option<u32>,
 }
 
-impl Sets {
+impl<T> Slots<T> {
+    /// Where a name is, else the place where it belongs.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (known.len(), &**known).cmp(&(name.len(), name)))
+    }
+
+    /// The value of a name, else the place where it belongs.
+    fn find(&self, name: &str) -> Result<&T, usize> {
+        let place = self.place(name)?;
+        self.0.get(place).map(|(_, value)| value).ok_or(place)
+    }
+
+    fn insert(&mut self, place: usize, name: &str, value: T) {
+        if place <= self.0.len() {
+            self.0.insert(place, (name.into(), value));
+        }
+    }
+}
+
+impl Slots<Vec<Id>> {
     /// Takes the ids of a set out, and says where they belong.
     fn take(&mut self, labels: &str) -> (Result<usize, usize>, Vec<Id>) {
-        let place = self.0.binary_search_by(|(known, _)| (known.len(), &**known).cmp(&(labels.len(), labels)));
+        let place = self.place(labels);
         let ids = place.ok().and_then(|place| self.0.get_mut(place)).map(|(_, ids)| core::mem::take(ids));
         (place, ids.unwrap_or_default())
     }
@@ -74,21 +90,7 @@ impl Sets {
             }
             Err(_) if ids.is_empty() => {}
             Err(_) if self.0.len() >= MAX_SETS => self.0 = vec![(labels.into(), ids)],
-            Err(place) => self.0.insert(place.min(self.0.len()), (labels.into(), ids)),
-        }
-    }
-}
-
-impl Slots {
-    /// The id of a name, else the place where it belongs.
-    fn find(&self, name: &str) -> Result<Option<u32>, usize> {
-        let place = self.0.binary_search_by(|(known, _)| (known.len(), &**known).cmp(&(name.len(), name)))?;
-        Ok(self.0.get(place).and_then(|(_, id)| *id))
-    }
-
-    fn insert(&mut self, place: usize, name: &str, id: Option<u32>) {
-        if place <= self.0.len() {
-            self.0.insert(place, (name.into(), id));
+            Err(place) => self.insert(place, labels, ids),
         }
     }
 }
@@ -97,7 +99,13 @@ impl Series {
     /// At most `max` series, without the overflow series.
     #[must_use]
     pub const fn new(max: usize) -> Self {
-        Self { max, known: Slots(Vec::new()), overflow: Slots(Vec::new()), sets: Sets(Vec::new()), name: String::new() }
+        Self {
+            max,
+            known: Slots(Vec::new()),
+            overflow: Slots(Vec::new()),
+            sets: Slots(Vec::new()),
+            name: String::new(),
+        }
     }
 
     /// Changes the bound. What exists stays.
@@ -154,7 +162,7 @@ impl Series {
         self.name.clear();
         sample.write_name(Some(labels), &mut self.name);
         match self.known.find(&self.name) {
-            Ok(id) => Some(id),
+            Ok(id) => Some(*id),
             Err(place) if self.known.0.len() < self.max && host.admit(&self.name) => {
                 let id = host.define(sample.kind(), &self.name);
                 self.known.insert(place, &self.name, id);
@@ -174,7 +182,7 @@ impl Series {
     fn overflow_id<H: Host>(&mut self, host: &mut H, sample: &Sample) -> Option<u32> {
         self.name.clear();
         sample.write_name(None, &mut self.name);
-        self.overflow.find(&self.name).unwrap_or_else(|place| {
+        self.overflow.find(&self.name).copied().unwrap_or_else(|place| {
             let id = host.define(sample.kind(), &self.name);
             self.overflow.insert(place, &self.name, id);
             id
