@@ -3,6 +3,7 @@
 use crate::json::literal;
 use crate::operation::{Dialect, Operation};
 use crate::path::Refusal;
+use std::borrow::Cow;
 
 /// Why a request is answered here and not upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +38,16 @@ pub enum Error {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// JSON, with `content-type: application/json`.
+    /// The headers, `content-type: application/json` among them.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// JSON.
     pub body: String,
 }
+
+/// Tells the official SDKs of OpenAI and Anthropic, and Claude Code with them, whether another attempt is worth while.
+/// They read it before the status, which would have them retry every 5xx (measured with openai-python 3.57,
+/// anthropic-python 2.14 and Claude Code 2.1.197).
+const SHOULD_RETRY: &str = "x-should-retry";
 
 impl Error {
     /// HTTP status: 4xx for what the client can mend, 5xx for what it cannot.
@@ -67,6 +75,21 @@ impl Error {
             Self::Configuration(_) => "configuration_error",
             Self::BodyTooLarge => "body_too_large",
             Self::HoldNotHonoured => "hold_not_honoured",
+        }
+    }
+
+    /// Whether the same request may be answered otherwise when it is sent again. Where only another request or another
+    /// configuration helps, it may not.
+    #[must_use]
+    pub const fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::OperationNotServed(_)
+            | Self::ConversionNeeded { .. }
+            | Self::InvalidBody(_)
+            | Self::Configuration(_)
+            | Self::HoldNotHonoured => false,
+            // No SDK retries these by itself.
+            Self::InvalidPath(_) | Self::ModelMissing | Self::BodyTooLarge => true,
         }
     }
 
@@ -123,7 +146,11 @@ impl Error {
                 openai_type(status)
             ),
         };
-        Reply { status, body }
+        let mut headers = vec![("content-type", Cow::Borrowed("application/json"))];
+        if !self.is_worth_a_retry() {
+            headers.push((SHOULD_RETRY, Cow::Borrowed("false")));
+        }
+        Reply { status, headers, body }
     }
 
     /// The error of a path that the rule refuses.
@@ -212,5 +239,22 @@ mod tests {
             assert!(body.pointer(pointer).unwrap().as_str().unwrap().contains("endpoints.messages"), "{body}");
             assert!(reply.body.contains("\"gateway\"") && reply.body.contains("conversion_needed"), "{body}");
         }
+    }
+
+    #[test]
+    fn no_client_retries_what_no_retry_can_mend() {
+        let header = |error: Error| {
+            let reply = error.reply(Dialect::OpenAi);
+            reply.headers.into_iter().find(|(name, _)| *name == SHOULD_RETRY).map(|(_, value)| value)
+        };
+        for error in [
+            Error::OperationNotServed(Operation::Embeddings),
+            Error::InvalidBody("is not JSON"),
+            Error::Configuration("no token".to_owned()),
+            Error::HoldNotHonoured,
+        ] {
+            assert_eq!(header(error.clone()).as_deref(), Some("false"), "{error:?}");
+        }
+        assert_eq!(header(Error::BodyTooLarge), None);
     }
 }

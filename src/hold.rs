@@ -107,7 +107,7 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn reply() -> Reply {
-        Reply { status: 500, body: String::new() }
+        Reply { status: 500, headers: Vec::new(), body: String::new() }
     }
 
     #[test]

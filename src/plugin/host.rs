@@ -1,6 +1,7 @@
 //! Every call to the host. Values are bytes; what a host does not have is `None`, what it refuses is logged.
 
 use super::raw;
+use crate::error::Reply;
 use crate::exchange::head::Head;
 use crate::telemetry::Kind;
 use log::warn;
@@ -67,9 +68,9 @@ pub(super) fn replace_response_body(body: &[u8]) {
 }
 
 /// Answers the request.
-pub(super) fn reply(status: u16, body: &str) {
-    let headers = vec![("content-type", "application/json")];
-    if let Err(error) = hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes())) {
+pub(super) fn reply(reply: &Reply) {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    if let Err(error) = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes())) {
         warn!("sending a local reply: {error:?}");
     }
 }

@@ -274,6 +274,6 @@ fn apply_body(effect: BodyEffect) -> Action {
 }
 
 fn answer(reply: &Reply) -> Action {
-    host::reply(reply.status, &reply.body);
+    host::reply(reply);
     Action::Pause
 }

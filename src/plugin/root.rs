@@ -63,7 +63,7 @@ impl RootContext for Root {
         drop(holds);
         for (context, reply) in overdue {
             if host::act_on(context) {
-                host::reply(reply.status, &reply.body);
+                host::reply(&reply);
             }
         }
     }
