@@ -52,6 +52,47 @@ enum Place {
     Anchored,
 }
 
+/// What the request body of an operation is made of, as far as it is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// Anything else: nothing in it is edited or recorded.
+    Other,
+    /// A JSON object that names the model at its top level.
+    Json,
+    /// A `multipart/form-data` form with a `model` part.
+    Form,
+    /// Either of the two, as its type says.
+    JsonOrForm,
+    /// A JSON object with a list of `contents`, each with a role; the path names the model (Gemini).
+    Contents,
+}
+
+impl BodyKind {
+    /// Whether it may be a JSON object that names the model at its top level.
+    #[must_use]
+    pub const fn names_model_in_json(self) -> bool {
+        matches!(self, Self::Json | Self::JsonOrForm)
+    }
+
+    /// Whether it may be a form that names the model.
+    #[must_use]
+    pub const fn may_be_form(self) -> bool {
+        matches!(self, Self::Form | Self::JsonOrForm)
+    }
+}
+
+/// What an operation has a model do, which decides whether parameters are edited and whether its response is read for
+/// what it cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// It generates text from a prompt or a conversation in the body: `params` are for it, and it costs.
+    Generates,
+    /// Its response may say what it cost.
+    Costs,
+    /// It costs no tokens: lists, files, jobs. A token count is an answer, not a cost.
+    Free,
+}
+
 /// One row of the operation table.
 #[derive(Debug)]
 struct Row {
@@ -62,6 +103,8 @@ struct Row {
     /// The last bytes of the suffix, unless an id ends it: what most paths do not end with.
     ending: Option<[u8; ENDING]>,
     place: Place,
+    body: BodyKind,
+    work: Work,
     aliases: &'static [&'static str],
 }
 
@@ -77,7 +120,8 @@ const fn ending(suffix: &'static str) -> Option<[u8; ENDING]> {
 }
 
 macro_rules! operations {
-    ($($variant:ident $name:literal $dialect:ident $place:ident $suffix:literal $(as $($alias:literal),+)?;)+) => {
+    ($($variant:ident $name:literal $dialect:ident $place:ident $body:ident $work:ident $suffix:literal
+        $(as $($alias:literal),+)?;)+) => {
         /// What a client asks for, named by its path.
         ///
         /// The names are the keys of `endpoints` and the values of `operations` in the configuration.
@@ -97,93 +141,96 @@ macro_rules! operations {
             suffix: $suffix,
             ending: ending($suffix),
             place: Place::$place,
+            body: BodyKind::$body,
+            work: Work::$work,
             aliases: &[$($($alias),+)?],
         }),+];
     };
 }
 
-// Columns: variant, name, dialect, place, canonical suffix, and the names Higress's `capabilities` uses for it.
+// Columns: variant, name, dialect, place, request body, work, canonical suffix, and the names Higress's `capabilities`
+// uses for it.
 operations! {
     // Gemini API and Vertex AI. https://ai.google.dev/api/all-methods (2026-11)
-    GenerateContent "generate_content" Gemini Anywhere "/models/{model}:generateContent" as "gemini/v1beta/generatecontent";
-    StreamGenerateContent "stream_generate_content" Gemini Anywhere "/models/{model}:streamGenerateContent" as "gemini/v1beta/streamgeneratecontent";
-    EmbedContent "embed_content" Gemini Anywhere "/models/{model}:embedContent";
-    BatchEmbedContents "batch_embed_contents" Gemini Anywhere "/models/{model}:batchEmbedContents";
-    CountContentTokens "count_content_tokens" Gemini Anywhere "/models/{model}:countTokens";
-    BatchGenerateContent "batch_generate_content" Gemini Anywhere "/models/{model}:batchGenerateContent";
-    PredictLongRunning "predict_long_running" Gemini Anywhere "/models/{model}:predictLongRunning";
-    Predict "predict" Gemini Anywhere "/models/{model}:predict";
-    RawPredict "raw_predict" Gemini Anywhere "/models/{model}:rawPredict";
-    StreamRawPredict "stream_raw_predict" Gemini Anywhere "/models/{model}:streamRawPredict";
+    GenerateContent "generate_content" Gemini Anywhere Contents Costs "/models/{model}:generateContent" as "gemini/v1beta/generatecontent";
+    StreamGenerateContent "stream_generate_content" Gemini Anywhere Contents Costs "/models/{model}:streamGenerateContent" as "gemini/v1beta/streamgeneratecontent";
+    EmbedContent "embed_content" Gemini Anywhere Other Costs "/models/{model}:embedContent";
+    BatchEmbedContents "batch_embed_contents" Gemini Anywhere Other Costs "/models/{model}:batchEmbedContents";
+    CountContentTokens "count_content_tokens" Gemini Anywhere Other Free "/models/{model}:countTokens";
+    BatchGenerateContent "batch_generate_content" Gemini Anywhere Other Free "/models/{model}:batchGenerateContent";
+    PredictLongRunning "predict_long_running" Gemini Anywhere Other Free "/models/{model}:predictLongRunning";
+    Predict "predict" Gemini Anywhere Other Costs "/models/{model}:predict";
+    RawPredict "raw_predict" Gemini Anywhere Other Costs "/models/{model}:rawPredict";
+    StreamRawPredict "stream_raw_predict" Gemini Anywhere Other Costs "/models/{model}:streamRawPredict";
 
     // Amazon Bedrock runtime. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html
-    Converse "converse" Bedrock Anywhere "/model/{model}/converse";
-    ConverseStream "converse_stream" Bedrock Anywhere "/model/{model}/converse-stream";
-    InvokeModel "invoke_model" Bedrock Anywhere "/model/{model}/invoke";
-    InvokeModelStream "invoke_model_stream" Bedrock Anywhere "/model/{model}/invoke-with-response-stream";
-    CountModelTokens "count_model_tokens" Bedrock Anywhere "/model/{model}/count-tokens";
+    Converse "converse" Bedrock Anywhere Other Costs "/model/{model}/converse";
+    ConverseStream "converse_stream" Bedrock Anywhere Other Costs "/model/{model}/converse-stream";
+    InvokeModel "invoke_model" Bedrock Anywhere Other Costs "/model/{model}/invoke";
+    InvokeModelStream "invoke_model_stream" Bedrock Anywhere Other Costs "/model/{model}/invoke-with-response-stream";
+    CountModelTokens "count_model_tokens" Bedrock Anywhere Other Free "/model/{model}/count-tokens";
 
     // Anthropic. https://docs.claude.com/en/api/overview
-    CountTokens "count_tokens" Anthropic Anywhere "/messages/count_tokens" as "anthropic/v1/messages/count_tokens";
-    MessageBatchCancel "message_batch_cancel" Anthropic Anywhere "/messages/batches/{message_batch_id}/cancel";
-    MessageBatchResults "message_batch_results" Anthropic Anywhere "/messages/batches/{message_batch_id}/results";
-    MessageBatch "message_batch" Anthropic Anywhere "/messages/batches/{message_batch_id}";
-    MessageBatches "message_batches" Anthropic Anywhere "/messages/batches";
-    Messages "messages" Anthropic Anchored "/messages" as "anthropic/v1/messages";
-    Complete "complete" Anthropic Anchored "/complete" as "anthropic/v1/complete";
+    CountTokens "count_tokens" Anthropic Anywhere Json Free "/messages/count_tokens" as "anthropic/v1/messages/count_tokens";
+    MessageBatchCancel "message_batch_cancel" Anthropic Anywhere Other Free "/messages/batches/{message_batch_id}/cancel";
+    MessageBatchResults "message_batch_results" Anthropic Anywhere Other Free "/messages/batches/{message_batch_id}/results";
+    MessageBatch "message_batch" Anthropic Anywhere Other Free "/messages/batches/{message_batch_id}";
+    MessageBatches "message_batches" Anthropic Anywhere Other Free "/messages/batches";
+    Messages "messages" Anthropic Anchored Json Generates "/messages" as "anthropic/v1/messages";
+    Complete "complete" Anthropic Anchored Json Generates "/complete" as "anthropic/v1/complete";
 
     // OpenAI. https://platform.openai.com/docs/api-reference
-    ChatCompletions "chat_completions" OpenAi Anywhere "/chat/completions" as "openai/v1/chatcompletions";
-    Completions "completions" OpenAi Anywhere "/completions" as "openai/v1/completions";
-    Embeddings "embeddings" OpenAi Anywhere "/embeddings" as "openai/v1/embeddings";
-    Moderations "moderations" OpenAi Anywhere "/moderations";
-    ImagesGenerations "images_generations" OpenAi Anywhere "/images/generations" as "openai/v1/imagegeneration";
-    ImagesEdits "images_edits" OpenAi Anywhere "/images/edits" as "openai/v1/imageedit";
-    ImagesVariations "images_variations" OpenAi Anywhere "/images/variations" as "openai/v1/imagevariation";
-    AudioSpeech "audio_speech" OpenAi Anywhere "/audio/speech" as "openai/v1/audiospeech";
-    AudioTranscriptions "audio_transcriptions" OpenAi Anywhere "/audio/transcriptions" as "openai/v1/audiotranscription";
-    AudioTranslations "audio_translations" OpenAi Anywhere "/audio/translations" as "openai/v1/audiotranslation";
-    Rerank "rerank" OpenAi Anywhere "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
-    Reranks "reranks" OpenAi Anywhere "/reranks";
+    ChatCompletions "chat_completions" OpenAi Anywhere Json Generates "/chat/completions" as "openai/v1/chatcompletions";
+    Completions "completions" OpenAi Anywhere Json Generates "/completions" as "openai/v1/completions";
+    Embeddings "embeddings" OpenAi Anywhere Json Costs "/embeddings" as "openai/v1/embeddings";
+    Moderations "moderations" OpenAi Anywhere Json Costs "/moderations";
+    ImagesGenerations "images_generations" OpenAi Anywhere Json Costs "/images/generations" as "openai/v1/imagegeneration";
+    ImagesEdits "images_edits" OpenAi Anywhere JsonOrForm Costs "/images/edits" as "openai/v1/imageedit";
+    ImagesVariations "images_variations" OpenAi Anywhere Form Costs "/images/variations" as "openai/v1/imagevariation";
+    AudioSpeech "audio_speech" OpenAi Anywhere Json Costs "/audio/speech" as "openai/v1/audiospeech";
+    AudioTranscriptions "audio_transcriptions" OpenAi Anywhere Form Costs "/audio/transcriptions" as "openai/v1/audiotranscription";
+    AudioTranslations "audio_translations" OpenAi Anywhere Form Costs "/audio/translations" as "openai/v1/audiotranslation";
+    Rerank "rerank" OpenAi Anywhere Json Costs "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
+    Reranks "reranks" OpenAi Anywhere Json Costs "/reranks";
 
-    ResponseCancel "response_cancel" OpenAi Anchored "/responses/{response_id}/cancel";
-    ResponseInputItems "response_input_items" OpenAi Anchored "/responses/{response_id}/input_items";
-    ResponsesInputTokens "responses_input_tokens" OpenAi Anchored "/responses/input_tokens";
-    ResponsesCompact "responses_compact" OpenAi Anchored "/responses/compact";
-    Response "response" OpenAi Anchored "/responses/{response_id}";
-    Responses "responses" OpenAi Anywhere "/responses" as "openai/v1/responses";
+    ResponseCancel "response_cancel" OpenAi Anchored Other Free "/responses/{response_id}/cancel";
+    ResponseInputItems "response_input_items" OpenAi Anchored Other Free "/responses/{response_id}/input_items";
+    ResponsesInputTokens "responses_input_tokens" OpenAi Anchored Json Free "/responses/input_tokens";
+    ResponsesCompact "responses_compact" OpenAi Anchored Json Costs "/responses/compact";
+    Response "response" OpenAi Anchored Other Free "/responses/{response_id}";
+    Responses "responses" OpenAi Anywhere Json Generates "/responses" as "openai/v1/responses";
 
-    ConversationItem "conversation_item" OpenAi Anchored "/conversations/{conversation_id}/items/{item_id}";
-    ConversationItems "conversation_items" OpenAi Anchored "/conversations/{conversation_id}/items";
-    Conversation "conversation" OpenAi Anchored "/conversations/{conversation_id}";
-    Conversations "conversations" OpenAi Anchored "/conversations" as "openai/v1/conversations";
+    ConversationItem "conversation_item" OpenAi Anchored Other Free "/conversations/{conversation_id}/items/{item_id}";
+    ConversationItems "conversation_items" OpenAi Anchored Other Free "/conversations/{conversation_id}/items";
+    Conversation "conversation" OpenAi Anchored Other Free "/conversations/{conversation_id}";
+    Conversations "conversations" OpenAi Anchored Other Free "/conversations" as "openai/v1/conversations";
 
-    FileContent "file_content" OpenAi Anchored "/files/{file_id}/content" as "openai/v1/retrievefilecontent";
-    File "file" OpenAi Anchored "/files/{file_id}" as "openai/v1/retrievefile";
-    Files "files" OpenAi Anchored "/files" as "openai/v1/files";
+    FileContent "file_content" OpenAi Anchored Other Free "/files/{file_id}/content" as "openai/v1/retrievefilecontent";
+    File "file" OpenAi Anchored Other Free "/files/{file_id}" as "openai/v1/retrievefile";
+    Files "files" OpenAi Anchored Other Free "/files" as "openai/v1/files";
 
-    BatchCancel "batch_cancel" OpenAi Anchored "/batches/{batch_id}/cancel" as "openai/v1/cancelbatch";
-    Batch "batch" OpenAi Anchored "/batches/{batch_id}" as "openai/v1/retrievebatch";
-    Batches "batches" OpenAi Anchored "/batches" as "openai/v1/batches";
+    BatchCancel "batch_cancel" OpenAi Anchored Other Free "/batches/{batch_id}/cancel" as "openai/v1/cancelbatch";
+    Batch "batch" OpenAi Anchored Other Free "/batches/{batch_id}" as "openai/v1/retrievebatch";
+    Batches "batches" OpenAi Anchored Other Free "/batches" as "openai/v1/batches";
 
-    FineTuningPermission "fine_tuning_permission" OpenAi Anchored "/fine_tuning/checkpoints/{checkpoint}/permissions/{permission_id}";
-    FineTuningPermissions "fine_tuning_permissions" OpenAi Anchored "/fine_tuning/checkpoints/{checkpoint}/permissions";
-    FineTuningJobEvents "fine_tuning_job_events" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/events";
-    FineTuningJobCheckpoints "fine_tuning_job_checkpoints" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints";
-    FineTuningJobCancel "fine_tuning_job_cancel" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/cancel";
-    FineTuningJobPause "fine_tuning_job_pause" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/pause";
-    FineTuningJobResume "fine_tuning_job_resume" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}/resume";
-    FineTuningJob "fine_tuning_job" OpenAi Anchored "/fine_tuning/jobs/{fine_tuning_job_id}";
-    FineTuningJobs "fine_tuning_jobs" OpenAi Anchored "/fine_tuning/jobs";
+    FineTuningPermission "fine_tuning_permission" OpenAi Anchored Other Free "/fine_tuning/checkpoints/{checkpoint}/permissions/{permission_id}";
+    FineTuningPermissions "fine_tuning_permissions" OpenAi Anchored Other Free "/fine_tuning/checkpoints/{checkpoint}/permissions";
+    FineTuningJobEvents "fine_tuning_job_events" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}/events";
+    FineTuningJobCheckpoints "fine_tuning_job_checkpoints" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints";
+    FineTuningJobCancel "fine_tuning_job_cancel" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}/cancel";
+    FineTuningJobPause "fine_tuning_job_pause" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}/pause";
+    FineTuningJobResume "fine_tuning_job_resume" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}/resume";
+    FineTuningJob "fine_tuning_job" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}";
+    FineTuningJobs "fine_tuning_jobs" OpenAi Anchored Json Free "/fine_tuning/jobs";
 
-    VideoContent "video_content" OpenAi Anchored "/videos/{video_id}/content" as "openai/v1/retrievevideocontent";
-    VideoRemix "video_remix" OpenAi Anchored "/videos/{video_id}/remix" as "openai/v1/videoremix";
-    Video "video" OpenAi Anchored "/videos/{video_id}" as "openai/v1/retrievevideo";
-    Videos "videos" OpenAi Anchored "/videos" as "openai/v1/videos";
+    VideoContent "video_content" OpenAi Anchored Other Free "/videos/{video_id}/content" as "openai/v1/retrievevideocontent";
+    VideoRemix "video_remix" OpenAi Anchored Other Free "/videos/{video_id}/remix" as "openai/v1/videoremix";
+    Video "video" OpenAi Anchored Other Free "/videos/{video_id}" as "openai/v1/retrievevideo";
+    Videos "videos" OpenAi Anchored JsonOrForm Free "/videos" as "openai/v1/videos";
 
-    Realtime "realtime" OpenAi Anywhere "/realtime" as "openai/v1/realtime";
-    Model "model" OpenAi Anchored "/models/{model}";
-    Models "models" OpenAi Anchored "/models" as "openai/v1/models";
+    Realtime "realtime" OpenAi Anywhere Other Free "/realtime" as "openai/v1/realtime";
+    Model "model" OpenAi Anchored Other Free "/models/{model}";
+    Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
 }
 
 impl Operation {
@@ -222,6 +269,24 @@ impl Operation {
     #[must_use]
     pub fn suffix(self) -> Option<&'static str> {
         self.row().map(|row| row.suffix)
+    }
+
+    /// What its request body is made of.
+    #[must_use]
+    pub fn body(self) -> BodyKind {
+        self.row().map_or(BodyKind::Other, |row| row.body)
+    }
+
+    /// Whether it generates text from what the body holds; parameters are for these operations.
+    #[must_use]
+    pub fn generates(self) -> bool {
+        self.row().is_some_and(|row| row.work == Work::Generates)
+    }
+
+    /// Whether its response may say what it cost. What is passed through may be anything, so it may.
+    #[must_use]
+    pub fn costs(self) -> bool {
+        self.row().is_none_or(|row| row.work != Work::Free)
     }
 
     /// Finds an operation by its name, or by the name Higress's `capabilities` gives it.

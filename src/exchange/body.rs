@@ -6,7 +6,7 @@ use crate::config::{Provider, parse};
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};
 use crate::multipart;
-use crate::operation::{ClientPath, Operation};
+use crate::operation::{BodyKind, ClientPath, Operation};
 use crate::params::{self, Op};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -38,8 +38,8 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head, asks
     let format = Format::of(operation, head);
     if !is_edited(provider, operation, &format, asks) {
         let tells = match format {
-            Format::Json => has_model(operation) || has_contents(operation),
-            Format::Multipart(_) => has_model(operation),
+            Format::Json => operation.body().names_model_in_json() || operation.body() == BodyKind::Contents,
+            Format::Multipart(_) => operation.body().may_be_form(),
             Format::Opaque | Format::BadForm(_) => false,
         };
         return Ok(if tells { Flow::Observe } else { Flow::Pass });
@@ -48,7 +48,7 @@ pub(super) fn flow(provider: &Provider, path: &ClientPath<'_>, head: &Head, asks
         return Err(Error::InvalidBody(reason));
     }
     let settings = &provider.body;
-    let generates = is_generation(operation);
+    let generates = operation.generates();
     let wants_hold = settings.hold_headers || (generates && settings.first_byte_timeout_ms.is_some());
     // A hold that nothing depends on is not worth refusing a long body for.
     if wants_hold && length(head).is_some_and(|length| length <= settings.max_held_bytes) {
@@ -70,7 +70,7 @@ fn is_edited(provider: &Provider, operation: Operation, format: &Format, asks: b
                     || edits_messages(provider, operation)
                     || changes_roles(provider, operation)
                     || !settings.params.is_empty();
-                (maps && has_model(operation)) || (generates && is_generation(operation))
+                (maps && operation.body().names_model_in_json()) || (generates && operation.generates())
             }
         }
 }
@@ -100,7 +100,7 @@ impl Format {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "" | "application/json" => Self::Json,
-            "multipart/form-data" if has_form(operation) => match multipart::boundary(content_type) {
+            "multipart/form-data" if operation.body().may_be_form() => match multipart::boundary(content_type) {
                 Ok(boundary) => Self::Multipart(boundary.to_owned()),
                 Err(error) => Self::BadForm(error.reason()),
             },
@@ -110,58 +110,9 @@ impl Format {
     }
 }
 
-/// Operations whose body may be a form that names the model.
-const fn has_form(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::ImagesEdits
-            | Operation::ImagesVariations
-            | Operation::AudioTranscriptions
-            | Operation::AudioTranslations
-            | Operation::Videos
-    )
-}
-
 /// `content-length`, where there is a readable one.
 pub(super) fn length(head: &Head) -> Option<u64> {
     head.text("content-length").and_then(|text| text.trim().parse().ok())
-}
-
-/// Operations whose JSON body names the model at its top level.
-const fn has_model(operation: Operation) -> bool {
-    is_generation(operation)
-        || matches!(
-            operation,
-            Operation::Embeddings
-                | Operation::Moderations
-                | Operation::ImagesGenerations
-                | Operation::ImagesEdits
-                | Operation::AudioSpeech
-                | Operation::Rerank
-                | Operation::Reranks
-                | Operation::ResponsesInputTokens
-                | Operation::ResponsesCompact
-                | Operation::FineTuningJobs
-                | Operation::Videos
-                | Operation::CountTokens
-        )
-}
-
-/// Operations whose conversation is a list of contents, each with a role.
-const fn has_contents(operation: Operation) -> bool {
-    matches!(operation, Operation::GenerateContent | Operation::StreamGenerateContent)
-}
-
-/// Operations that generate text; parameters are for them.
-const fn is_generation(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::ChatCompletions
-            | Operation::Completions
-            | Operation::Responses
-            | Operation::Messages
-            | Operation::Complete
-    )
 }
 
 /// Whether streams of this operation are asked for their usage.
@@ -333,7 +284,7 @@ pub(super) fn whole(
         };
         return Ok(Whole { facts: request.facts(), changed });
     }
-    if is_generation(operation) && provider.body.needs_model_first() {
+    if operation.generates() && provider.body.needs_model_first() {
         let mut first = Request::new(provider, operation, asks);
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
@@ -399,8 +350,8 @@ impl Request {
         let settings = &self.provider.body;
         match self.operation {
             Operation::ChatCompletions | Operation::Messages => &settings.chat_keys,
-            operation if has_contents(operation) => &settings.contents_keys,
-            operation if is_generation(operation) => &settings.generation_keys,
+            operation if operation.body() == BodyKind::Contents => &settings.contents_keys,
+            operation if operation.generates() => &settings.generation_keys,
             _ => &settings.model_keys,
         }
     }
@@ -422,7 +373,7 @@ impl Request {
 
     /// The model of a body that names none.
     fn default_model(&mut self) -> Option<String> {
-        if self.model.is_none() && has_model(self.operation) {
+        if self.model.is_none() && self.operation.body().names_model_in_json() {
             self.model = Some(Model::default_of(&self.provider)?);
             return self.model.as_ref().map(|model| model.upstream.clone());
         }
@@ -530,7 +481,7 @@ impl Members for Request {
         if let Some(model) = self.default_model() {
             members.push("model", &json::literal(&model));
         }
-        if !is_generation(self.operation) {
+        if !self.operation.generates() {
             return Ok(());
         }
         let provider = Rc::clone(&self.provider);

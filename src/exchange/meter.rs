@@ -283,41 +283,6 @@ impl Meter {
 /// Whether the response to a request is one to look into. What is fetched again was counted when it was made.
 pub(super) fn reads_response(statistics: &Statistics, operation: Operation, head: &Head) -> bool {
     (statistics.usage || !statistics.attributes.is_empty())
-        && has_usage(operation)
+        && operation.costs()
         && head.text(":method").is_none_or(|method| method == "POST")
-}
-
-/// Operations whose responses may say what they cost. A token count is an answer there, not a cost.
-const fn has_usage(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::ChatCompletions
-            | Operation::Completions
-            | Operation::Responses
-            | Operation::ResponsesCompact
-            | Operation::Messages
-            | Operation::Complete
-            | Operation::Embeddings
-            | Operation::Moderations
-            | Operation::ImagesGenerations
-            | Operation::ImagesEdits
-            | Operation::ImagesVariations
-            | Operation::AudioSpeech
-            | Operation::AudioTranscriptions
-            | Operation::AudioTranslations
-            | Operation::Rerank
-            | Operation::Reranks
-            | Operation::GenerateContent
-            | Operation::StreamGenerateContent
-            | Operation::EmbedContent
-            | Operation::BatchEmbedContents
-            | Operation::Predict
-            | Operation::RawPredict
-            | Operation::StreamRawPredict
-            | Operation::Converse
-            | Operation::ConverseStream
-            | Operation::InvokeModel
-            | Operation::InvokeModelStream
-            | Operation::Passthrough
-    )
 }
