@@ -146,7 +146,8 @@ impl Error {
                 openai_type(status)
             ),
         };
-        let mut headers = vec![("content-type", Cow::Borrowed("application/json"))];
+        let mut headers = Vec::with_capacity(2);
+        headers.push(("content-type", Cow::Borrowed("application/json")));
         if !self.is_worth_a_retry() {
             headers.push((SHOULD_RETRY, Cow::Borrowed("false")));
         }
