@@ -4,8 +4,23 @@
 //! key that matches decides; nothing is mapped twice.
 
 use core::fmt;
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use std::borrow::Cow;
+
+/// The longest model name that is mapped, and the longest that a name may be mapped to, in bytes.
+///
+/// The longest names of vendors are the ARNs of Bedrock's inference profiles, which have about 120. The bound keeps a
+/// request from costing more than its size: replacing every match of a regex takes up to the square of the length
+/// (`~gpt-4(.*-turbo)?` on a name of 60 KB took half a minute), and a replacement makes a name longer.
+pub const MAX_NAME: usize = 256;
+
+/// The largest compiled regex, in bytes of its automaton. Each character of a name may cost a step for every state, and
+/// a counted repetition makes many of them: `(.{0,1000}){20}`. An alternation of 200 names of models fits.
+pub const MAX_REGEX: usize = 128 * 1024;
+
+/// A model name with more than [`MAX_NAME`] bytes, or one that would be mapped to such a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
 
 /// The compiled `modelMapping` of one provider, with `modelStripPrefix` and `modelAddPrefix` around it.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +74,8 @@ pub enum MappingError {
     Regex(String),
     /// The key is empty.
     EmptyKey,
+    /// The target, with the prefix that is added to it, has more than [`MAX_NAME`] bytes.
+    LongTarget,
 }
 
 impl ModelMapping {
@@ -73,10 +90,14 @@ impl ModelMapping {
     /// # Errors
     /// See [`MappingError`].
     pub fn add(&mut self, key: &str, target: &str) -> Result<(), MappingError> {
+        if target.len().saturating_add(self.add.len()) > MAX_NAME {
+            return Err(MappingError::LongTarget);
+        }
         if key == "*" {
             self.default = Some(target.to_owned());
         } else if let Some(regex) = key.strip_prefix('~') {
-            let regex = Regex::new(regex).map_err(|error| MappingError::Regex(error.to_string()))?;
+            let compiled = RegexBuilder::new(regex).size_limit(MAX_REGEX).build();
+            let regex = compiled.map_err(|error| MappingError::Regex(error.to_string()))?;
             self.regexes.push((regex, target.to_owned()));
         } else if let Some(prefix) = key.strip_suffix('*') {
             let longer = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
@@ -123,9 +144,17 @@ impl ModelMapping {
         self.default.as_deref().filter(|target| !target.is_empty())
     }
 
-    /// Maps one name.
-    #[must_use]
-    pub fn map<'m>(&'m self, requested: &'m str) -> Mapped<'m> {
+    /// Maps one name. Where nothing is configured, a name of any length stays what it is.
+    ///
+    /// # Errors
+    /// The name, or what it would become, has more than [`MAX_NAME`] bytes.
+    pub fn map<'m>(&'m self, requested: &'m str) -> Result<Mapped<'m>, TooLong> {
+        if self.is_identity() {
+            return Ok(Mapped { name: Cow::Borrowed(requested), rule: None });
+        }
+        if requested.len() > MAX_NAME {
+            return Err(TooLong);
+        }
         let name = requested.strip_prefix(self.strip.as_str()).filter(|name| !name.is_empty()).unwrap_or(requested);
         let (mapped, rule) = self.lookup(name);
         let name = if self.add.is_empty() || mapped.starts_with(&self.add) {
@@ -133,7 +162,7 @@ impl ModelMapping {
         } else {
             Cow::Owned(format!("{}{mapped}", self.add))
         };
-        Mapped { name, rule }
+        if name.len() > MAX_NAME { Err(TooLong) } else { Ok(Mapped { name, rule }) }
     }
 
     /// Whether the name that one was mapped to stands in the configuration, as a key or as a target.
@@ -181,7 +210,7 @@ mod tests {
     }
 
     fn mapped(keys: &[(&str, &str)], name: &str) -> String {
-        mapping(keys).map(name).name.into_owned()
+        mapping(keys).map(name).unwrap().name.into_owned()
     }
 
     #[test]
@@ -195,7 +224,7 @@ mod tests {
             ("claude", "d", "*"),
         ] {
             let mapping = mapping(&keys);
-            let mapped = mapping.map(name);
+            let mapped = mapping.map(name).unwrap();
             assert_eq!((mapped.name.as_ref(), mapped.rule.unwrap().to_string().as_str()), (expected, rule), "{name}");
         }
     }
@@ -222,7 +251,7 @@ mod tests {
         let mut mapping = ModelMapping::new("qwen/", "openai/");
         mapping.add("max", "qwen-max").unwrap();
         for (name, expected) in [("qwen/max", "openai/qwen-max"), ("qwen/", "openai/qwen/"), ("openai/x", "openai/x")] {
-            assert_eq!(mapping.map(name).name, expected);
+            assert_eq!(mapping.map(name).unwrap().name, expected);
         }
     }
 
@@ -231,5 +260,28 @@ mod tests {
         let mut mapping = ModelMapping::default();
         assert!(matches!(mapping.add("~(", "x"), Err(MappingError::Regex(_))));
         assert_eq!(mapping.add("", "x"), Err(MappingError::EmptyKey));
+        assert_eq!(mapping.add("x", &"y".repeat(MAX_NAME + 1)), Err(MappingError::LongTarget));
+        assert!(matches!(mapping.add("~(.{0,1000}){20}", "x"), Err(MappingError::Regex(_))));
+        let many: Vec<String> = (0..200).map(|n| format!("gpt-4o-mini-2024-{n:02}")).collect();
+        assert_eq!(mapping.add(&format!("~^({})$", many.join("|")), "x"), Ok(()));
+    }
+
+    /// audit C2: every kind of key has the same bounds, for what comes in and for what goes out.
+    #[test]
+    fn a_long_name_is_neither_mapped_nor_made() {
+        let name = |length: usize| "m".repeat(length);
+        for key in ["~m", "~x", "m*", "x*", "x", "*"] {
+            let mapping = mapping(&[(key, "n")]);
+            assert!(mapping.map(&name(MAX_NAME)).is_ok(), "{key}");
+            assert_eq!(mapping.map(&name(MAX_NAME + 1)), Err(TooLong), "{key}");
+        }
+        for (key, target) in [("~m", "mm"), ("~m*", "$0$0"), ("~x*", "y"), ("~", "y")] {
+            assert_eq!(mapping(&[(key, target)]).map(&name(MAX_NAME)), Err(TooLong), "{key} {target}");
+        }
+        let adds = ModelMapping::new("", "vendor/");
+        assert!(adds.map(&name(MAX_NAME - 7)).is_ok());
+        assert_eq!(adds.map(&name(MAX_NAME - 6)), Err(TooLong));
+        // Where nothing is mapped nothing is refused.
+        assert_eq!(ModelMapping::default().map(&name(100_000)).unwrap().name.len(), 100_000);
     }
 }

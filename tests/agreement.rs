@@ -492,7 +492,7 @@ fn same_without_it(pair: &Pair, reread: &mut BTreeMap<String, [usize; 2]>) -> Re
     let decision = decide(&config, client(pair), &Head::default(), Body::NoModel);
     let provider = decision.provider.expect("a provider that sent");
     let model = after.id("model").map(|model| String::from_utf8_lossy(&decoded(model)).into_owned());
-    if model.is_some_and(|model| Model::of(&provider, model.clone()).upstream != model) {
+    if model.is_some_and(|model| Model::of(&provider, model.clone()).unwrap().upstream != model) {
         return Ok(());
     }
     let again = self::config(&json!({ "provider": pair.provider }));

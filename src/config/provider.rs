@@ -8,7 +8,7 @@ use super::problem::{Kind, Problems, nearest};
 use super::settings::{AuthSetting, CredentialSettings, ProtocolSetting, ProviderSettings};
 use super::wire::Secret;
 use crate::json::literal;
-use crate::model::{MappingError, ModelMapping};
+use crate::model::{MAX_NAME, MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
 use crate::provider::{Credential, Preset, Surface, Token, vertex};
@@ -388,6 +388,10 @@ fn models(settings: &ProviderSettings, problems: &mut Problems) -> ModelMapping 
     let strip = settings.model_strip_prefix.as_deref().unwrap_or_default();
     let add = settings.model_add_prefix.as_deref().unwrap_or_default();
     let mut mapping = ModelMapping::new(strip, add);
+    if add.len() >= MAX_NAME {
+        problems
+            .at("modelAddPrefix", |problems| problems.error(Kind::Invalid { reason: "must have less than 256 bytes" }));
+    }
     let Some(table) = &settings.model_mapping else { return mapping };
     problems.at("modelMapping", |problems| {
         let mut regexes: Vec<&str> = Vec::new();
@@ -398,6 +402,9 @@ fn models(settings: &ProviderSettings, problems: &mut Problems) -> ModelMapping 
                     Err(MappingError::Regex(reason)) => problems.error(Kind::Regex { reason }),
                     Err(MappingError::EmptyKey) => {
                         problems.error(Kind::Invalid { reason: "an empty key matches nothing" })
+                    }
+                    Err(MappingError::LongTarget) => {
+                        problems.error(Kind::Invalid { reason: "must have at most 256 bytes, with `modelAddPrefix`" })
                     }
                 }
                 if let Some(regex) = key.strip_prefix('~') {

@@ -5,6 +5,7 @@ use super::model::Model;
 use crate::config::{Provider, parse};
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};
+use crate::model::TooLong;
 use crate::multipart;
 use crate::operation::{BodyKind, ClientPath, Operation};
 use crate::params::{self, Op};
@@ -357,18 +358,20 @@ impl Request {
     }
 
     /// Maps the model; gives its new name if it has one.
-    fn map(&mut self, requested: String) -> Option<String> {
-        let model = Model::of(&self.provider, requested);
+    fn map(&mut self, requested: String) -> Result<Option<String>, Error> {
+        let model = Model::of(&self.provider, requested).map_err(|TooLong| {
+            Error::InvalidBody("names a model, or one that it is mapped to, of more than 256 bytes")
+        })?;
         let changed = (model.upstream != model.requested).then(|| model.upstream.clone());
         self.model = Some(model);
-        changed
+        Ok(changed)
     }
 
     fn model(&mut self, raw: &str) -> Result<Edit, Error> {
         let requested = json::decode(raw.as_bytes())
             .map_err(|_| Error::InvalidBody("has a `model` that is not a string"))?
             .into_owned();
-        Ok(self.map(requested).map_or(Edit::Keep, |model| Edit::value(json::literal(&model))))
+        Ok(self.map(requested)?.map_or(Edit::Keep, |model| Edit::value(json::literal(&model))))
     }
 
     /// The model of a body that names none.
@@ -504,7 +507,7 @@ impl multipart::Decide for Request {
     type Error = Error;
 
     fn model(&mut self, value: &str) -> Result<Option<String>, Error> {
-        Ok(self.map(value.to_owned()))
+        self.map(value.to_owned())
     }
 
     fn end(&mut self) -> Result<Option<String>, Error> {

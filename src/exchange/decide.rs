@@ -8,6 +8,7 @@ use super::model::Model;
 use super::{Saved, meter};
 use crate::config::{Config, Provider, Serve, Statistics};
 use crate::error::{Error, Reply};
+use crate::model::TooLong;
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::path::query::{self, Query};
 use crate::path::{Fill, Why, segment};
@@ -270,11 +271,13 @@ fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<O
         Body::Model(model) => Some(model.to_owned()),
         Body::Absent | Body::Pending | Body::NoModel => None,
     };
-    Ok(match in_path.or(in_body) {
-        Some(requested) => Some(Model::of(provider, requested)),
-        None if body == Body::NoModel => Model::default_of(provider),
-        None => None,
-    })
+    // A body with a long name was refused when it was read.
+    let long = |TooLong| Error::InvalidPath("names a model, or one that it is mapped to, of more than 256 bytes");
+    match in_path.or(in_body) {
+        Some(requested) => Model::of(provider, requested).map(Some).map_err(long),
+        None if body == Body::NoModel => Ok(Model::default_of(provider)),
+        None => Ok(None),
+    }
 }
 
 /// The dialect to answer in: the operation's, else what the headers betray, else OpenAI's.

@@ -1,6 +1,7 @@
 //! The model of one request: as the client named it, and as it goes upstream.
 
 use crate::config::Provider;
+use crate::model::TooLong;
 
 /// The model of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +18,17 @@ pub struct Model {
 
 impl Model {
     /// Maps a requested name.
-    #[must_use]
-    pub fn of(provider: &Provider, requested: String) -> Self {
+    ///
+    /// # Errors
+    /// The provider maps names, and this one is too long for that: see [`crate::model::MAX_NAME`].
+    pub fn of(provider: &Provider, requested: String) -> Result<Self, TooLong> {
         if provider.original {
-            return Self { upstream: requested.clone(), requested, mapping: None, configured: false };
+            return Ok(Self { upstream: requested.clone(), requested, mapping: None, configured: false });
         }
-        let mapped = provider.models.map(&requested);
+        let mapped = provider.models.map(&requested)?;
         let configured = provider.models.names(&mapped);
         let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
-        Self { requested, upstream, mapping, configured }
+        Ok(Self { requested, upstream, mapping, configured })
     }
 
     /// The model of a request that names none: the target of `*`.

@@ -414,6 +414,54 @@ fn the_model_of_a_form_reaches_the_path_it_belongs_to() {
     assert!(String::from_utf8_lossy(&body).contains("\r\n\r\nd1\r\n"));
 }
 
+/// audit C2: wherever a request names its model, a name that is too long to be mapped is refused, and only where names
+/// are mapped.
+#[test]
+fn a_model_name_too_long_to_be_mapped_is_refused_wherever_it_stands() {
+    use crate::model::MAX_NAME;
+    let json = &[("content-type", "application/json")][..];
+    let form = &[("content-type", "multipart/form-data; boundary=b")][..];
+    let mapped = json!({ "type": "openai", "modelMapping": { "~gpt-4(.*-turbo)?": "x" } });
+    let azure = json!({ "type": "azure", "azureServiceUrl": "https://a.openai.azure.com/?api-version=1",
+        "modelMapping": { "~gpt-4(.*-turbo)?": "x" } });
+    let gemini = json!({ "type": "gemini", "modelMapping": { "~gpt-4(.*-turbo)?": "x" } });
+    let bedrock = json!({ "type": "bedrock", "awsRegion": "us-east-1", "modelMapping": { "~gpt-4(.*-turbo)?": "x" } });
+    let first = json!({ "type": "openai", "modelMapping": { "~gpt-4(.*-turbo)?": "x" },
+        "params": [{ "op": "set", "key": "seed", "value": 1, "models": ["x"] }] });
+    let plain = |mut provider: Value| {
+        provider.as_object_mut().unwrap().remove("modelMapping");
+        provider
+    };
+    for (provider, path, fields, before, after) in [
+        (&mapped, "/v1/chat/completions", json, r#"{"model":""#, r#""}"#),
+        (&mapped, "/v1/embeddings", json, r#"{"input":"x","model":""#, r#""}"#),
+        (&first, "/v1/chat/completions", json, r#"{"model":""#, r#""}"#),
+        (&azure, "/v1/chat/completions", json, r#"{"model":""#, r#""}"#),
+        (
+            &mapped,
+            "/v1/audio/transcriptions",
+            form,
+            "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n",
+            "\r\n--b--\r\n",
+        ),
+        (&gemini, "/v1beta/models/{}:generateContent", json, "{}", ""),
+        (&bedrock, "/model/{}/converse", json, "{}", ""),
+    ] {
+        for (length, refused) in [(MAX_NAME, false), (MAX_NAME + 1, true), (8 * 1024, true)] {
+            // Each repetition is a match of its own that looks to the end of the name.
+            let name: String = "gpt-4".chars().cycle().take(length).collect();
+            let in_path = path.replace("{}", &name);
+            let name = if path.contains("{}") { "" } else { &name };
+            let body = format!("{before}{name}{after}");
+            let sent = |provider: Value| run(&configured(provider), &in_path, fields, &[body.as_bytes()], false);
+            let outcome = sent(provider.clone());
+            assert_eq!(outcome == Outcome::Replied(400), refused, "{path} {length}: {outcome:?}");
+            let outcome = sent(plain(provider.clone()));
+            assert!(matches!(outcome, Outcome::Sent { .. }), "{path} {length}: {outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn the_developer_role_becomes_system_where_the_vendor_rejects_it() {
     let body = r#"{"messages":[{"role":"developer","content":"be {\"role\":\"developer\"}"},{"content":[{"role":"developer"}],"role" : "developer"},{"role":"user"}],"role":"developer","n":1.0}"#;

@@ -320,7 +320,7 @@ fn protocol_original_keeps_the_path_unless_an_endpoint_is_configured() {
     assert_eq!(upstream(&composed, "/v1/chat/completions"), "open.bigmodel.cn/api/paas/v4/chat/completions");
 
     let decision = decided(&configured(&provider), client("a.com", "/v1/chat/completions"), &[]);
-    assert_eq!(Model::of(&decision.provider.unwrap(), "gpt-4o".to_owned()).upstream, "gpt-4o");
+    assert_eq!(Model::of(&decision.provider.unwrap(), "gpt-4o".to_owned()).unwrap().upstream, "gpt-4o");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn values_are_coerced_as_in_the_reference() {
     let decision = decided(&loaded, client("a.com", "/v1/chat/completions"), &[]);
     let provider = decision.provider.unwrap();
     assert_eq!(provider.id, "7");
-    assert_eq!(Model::of(&provider, "gpt-4o".to_owned()).upstream, "4");
+    assert_eq!(Model::of(&provider, "gpt-4o".to_owned()).unwrap().upstream, "4");
     let Verdict::Send(upstream) = decision.verdict else { panic!("{:?}", decision.verdict) };
     assert_eq!(upstream.authority(), Some("ollama.test:11500"));
     assert_eq!(upstream.edits.value("authorization"), Some("Bearer 12345"));
