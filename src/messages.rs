@@ -3,7 +3,7 @@
 //! Only bodies of providers that configure one of them are read as a tree and written again. Order of keys and spelling
 //! of numbers stay; white space does not.
 
-use crate::config::node::Node;
+use crate::json::Node;
 
 /// What is done to the messages of a chat request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ fn parts(content: Node) -> Vec<Node> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
+    use crate::json::parse;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -1,11 +1,11 @@
 //! What a provider's settings do to request bodies: parameters, usage, and when headers wait.
 
 use super::differences;
-use super::node::Node;
 use super::problem::{Kind, Problems};
 use super::settings::{
     CustomMode, CustomSettings, IncludeUsageSetting, ParamOp, ParamSettings, ProtocolSetting, ProviderSettings,
 };
+use crate::json::Node;
 use crate::json::{Keys, Watch, literal};
 use crate::messages::MessageEdits;
 use crate::params::{Bound, ModelPattern, Op, Param};

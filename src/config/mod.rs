@@ -3,15 +3,13 @@
 //! [`load`] reads the whole document, collects every problem with its place, and compiles what is sound. A rule that is
 //! not sound answers its own requests with 503; the others go on. Only a document that cannot be read at all fails.
 //!
-//! `parse` and `node` are the document, `wire` how settings are read from it, `settings` the keys, `address` and `provider` compile
+//! The document is a [`Node`]; `wire` says how settings are read from it, `settings` holds the keys, `address` and `provider` compile
 //! one provider, `differences` lists where Waypost means something else than Higress's ai-proxy.
 
 mod address;
 mod azure;
 pub mod body;
 pub mod differences;
-pub mod node;
-mod parse;
 pub mod problem;
 mod provider;
 #[cfg(feature = "cli")]
@@ -22,13 +20,12 @@ pub mod wire;
 #[cfg(feature = "cli")]
 mod yaml;
 
-pub use parse::{Reason, SyntaxError, parse};
 pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
 pub use statistics::Statistics;
 
+use crate::json::{Node, SyntaxError, parse};
 use crate::rules::{Conditions, Facts};
 use core::fmt;
-use node::Node;
 use problem::{Kind, Problem, Problems};
 use settings::{PluginSettings, ProviderSettings};
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Every key a configuration can have. This file is what `plugin-config-schema.json` is generated from.
 
-use super::node::Node;
 use super::wire::{KeyInfo, Secret, Table, choices, settings};
+use crate::json::Node;
 use crate::provider::Preset;
 
 settings! {

@@ -3,8 +3,8 @@
 //! [`settings!`] declares an object once. From that one declaration come the struct, its reader, the list of keys for
 //! "did you mean" and the JSON Schema.
 
-use super::node::Node;
 use super::problem::{Kind, Problems, nearest};
+use crate::json::Node;
 use core::fmt;
 
 /// A value that can be read from a [`Node`].
@@ -66,7 +66,7 @@ macro_rules! settings {
         }
 
         impl crate::config::wire::Wire for $name {
-            fn read(node: &crate::config::node::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
+            fn read(node: &crate::json::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
                 /// The fields, in the order in which they stand in `KEYS`. A search and a jump are a third of the code of
                 /// a comparison for each key.
                 #[allow(non_camel_case_types, reason = "these are names of fields")]
@@ -356,7 +356,7 @@ macro_rules! choices {
         pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
 
         impl crate::config::wire::Wire for $name {
-            fn read(node: &crate::config::node::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
+            fn read(node: &crate::json::Node, problems: &mut crate::config::problem::Problems) -> Option<Self> {
                 let text = String::read(node, problems)?;
                 match text.as_str() {
                     $($text => return Some(Self::$variant),)+

@@ -1,6 +1,6 @@
 //! YAML, and whatever else serde reads, to a [`Node`]; for the command line only.
 
-use super::node::Node;
+use crate::json::Node;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 

@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use super::model::Model;
-use crate::config::{Provider, parse};
+use crate::config::Provider;
 use crate::error::Error;
 use crate::json::{self, Appender, Edit, Keys, Members, Output, Wants};
 use crate::model::TooLong;
@@ -292,7 +292,8 @@ pub(super) fn whole(
     }
     let mut changed = json::edit(request.keys().clone(), body, &mut request)?;
     if edits_messages(provider, operation) {
-        let tree = parse(changed.as_deref().unwrap_or(body)).map_err(|_| Error::InvalidBody("is nested too deeply"))?;
+        let tree =
+            json::parse(changed.as_deref().unwrap_or(body)).map_err(|_| Error::InvalidBody("is nested too deeply"))?;
         let edited = provider.body.messages.apply(tree).map(|tree| tree.to_json().into_bytes());
         changed = edited.or(changed);
     }

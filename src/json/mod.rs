@@ -1,13 +1,19 @@
-//! JSON without a tree: finds the top-level members of an object while its bytes stream past, and splices new bytes in.
+//! JSON, read in as many ways as there are reasons to read it.
 //!
-//! - [`Scanner`] validates a document chunk by chunk and reports the byte spans of the members it was asked for, and of
-//!   the short strings in one place further in ([`Watch`]).
-//! - [`Editor`] drives it over a streamed body: a [`Members`] decides member by member, and whatever it does not touch
-//!   leaves as it came, byte for byte, usually without a copy. [`edit`] and [`splices`] do the same to a held body.
-//! - [`Walker`] observes: it finds the values at any known places ([`Paths`]) without validating.
-//! - [`merge_member`] sets one member of a small object; [`decode`] and [`literal`] read and write strings.
+//! | reader | is for | validates | memory |
+//! |---|---|---|---|
+//! | [`Scanner`], and [`Editor`] over it | request bodies: finds the top-level members it was asked for, and the short strings in one place further in ([`Watch`]), and splices new bytes in | all of it | constant |
+//! | [`edit`], [`splices`] | the same for a body that is held as a whole | all of it | the new body |
+//! | [`Walker`] | responses: finds the values at any known places ([`Paths`]) as they pass | nothing | constant |
+//! | [`parse`] to a [`Node`] | configurations, and the few bodies whose inside is rebuilt: a tree that keeps order and spelling | all of it | the whole document |
+//! | `attributes::gjson` | one value by a path that an operator wrote, in a document that was kept | nothing | none |
+//!
+//! Strings are read by [`decode`] and written by [`literal`] and [`write_literal`]; a [`Node`] writes itself;
+//! [`merge_member`] sets one member of a small object.
 //!
 //! # Which documents pass
+//!
+//! What follows is about [`Scanner`] and what stands on it.
 //!
 //! Those that `serde_json::from_slice::<Value>` accepts (RFC 8259, numbers within `f64`, paired surrogates), with these
 //! differences:
@@ -39,8 +45,10 @@ mod edit;
 mod error;
 mod keys;
 mod merge;
+mod parse;
 mod scan;
 mod string;
+pub mod tree;
 mod walk;
 
 pub(crate) use block::Pairs;
@@ -48,6 +56,8 @@ pub use edit::{Appender, Edit, Editor, Members, Output, Splice, Wants, apply, ed
 pub use error::{Error, ErrorKind};
 pub use keys::{Keys, KeysError, MAX_KEYS, Watch};
 pub use merge::merge_member;
+pub use parse::{Reason, SyntaxError, parse};
 pub use scan::{Event, MAX_DEPTH, MAX_KEY, MAX_MEMBER, MAX_NESTED, Member, Scanner};
 pub use string::{DecodeError, decode, literal, write_literal};
+pub use tree::Node;
 pub use walk::{Found, MAX_NAME, MAX_NUMBER, MAX_TEXT, MAX_TRACKED, Paths, Value, Visit, Walker};

@@ -1,7 +1,7 @@
 //! The log fields of a [`Record`]: their names, their values, and which of them are filter states of their own.
 
 use super::record::{Party, Record};
-use crate::config::node::Node;
+use crate::json::Node;
 use crate::usage::Detail;
 
 /// Those that are objects: they stand within another one only.

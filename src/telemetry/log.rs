@@ -8,9 +8,7 @@
 //! stands there is read, merged and written back.
 
 use super::fields::{Fields, Flat, Value};
-use crate::config::node::Node;
-use crate::config::parse;
-use crate::json::decode;
+use crate::json::{Node, decode, parse};
 use core::fmt::Write;
 
 /// Longest text of one field, in bytes; longer ones are cut at a character. Attributes have a limit of their own.

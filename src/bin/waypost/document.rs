@@ -4,9 +4,9 @@
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use waypost::config::node::Node;
 use waypost::config::settings::{PluginSettings, ProviderSettings};
-use waypost::config::{Loaded, SyntaxError, load_node, parse};
+use waypost::config::{Loaded, load_node};
+use waypost::json::{Node, SyntaxError, parse};
 
 /// Why a file cannot be read.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! A configuration document as a tree that keeps the order of keys, whatever format it was written in.
+//! A document as a tree that keeps the order of keys and the spelling of numbers, whatever format it was written in.
 //!
-//! Order matters: `~regex` keys of a model mapping are tried as they stand.
+//! Order matters: in a configuration, `~regex` keys of a model mapping are tried as they stand; in a body, vendors' prompt
+//! caches depend on it.
 
-use crate::json::write_literal;
+use super::write_literal;
 
-/// One value of a configuration document.
+/// One value of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// `null`

@@ -1,10 +1,9 @@
-//! Plugin JSON to a [`Node`]: keeps the order of keys and the spelling of numbers, refuses a key that stands twice, and
+//! JSON to a [`Node`]: keeps the order of keys and the spelling of numbers, refuses a key that stands twice, and
 //! says where it stopped.
 //!
 //! A parser of its own because it needs none of what a general one brings into the wasm, most of it for numbers.
 
-use super::node::Node;
-use crate::json::{Keys, Scanner, decode};
+use super::{Keys, Node, Scanner, decode};
 use core::fmt;
 
 /// Why a document is not JSON, and where.
