@@ -10,6 +10,8 @@ use std::borrow::Cow;
 pub enum Error {
     /// `:path` is no path that can be forwarded.
     InvalidPath(&'static str),
+    /// No rule matches the request, and the configuration refuses what no rule matches.
+    NoRule,
     /// The provider does not serve this operation.
     OperationNotServed(Operation),
     /// The provider speaks other dialects than the client.
@@ -55,7 +57,7 @@ impl Error {
     pub const fn status(&self) -> u16 {
         match self {
             Self::InvalidPath(_) | Self::ModelMissing | Self::InvalidBody(_) => 400,
-            Self::OperationNotServed(_) => 404,
+            Self::NoRule | Self::OperationNotServed(_) => 404,
             Self::BodyTooLarge => 413,
             Self::HoldNotHonoured => 500,
             Self::ConversionNeeded { .. } => 501,
@@ -68,6 +70,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidPath(_) => "invalid_path",
+            Self::NoRule => "no_rule",
             Self::OperationNotServed(_) => "operation_not_served",
             Self::ConversionNeeded { .. } => "conversion_needed",
             Self::ModelMissing => "model_missing",
@@ -83,7 +86,8 @@ impl Error {
     #[must_use]
     pub const fn is_worth_a_retry(&self) -> bool {
         match self {
-            Self::OperationNotServed(_)
+            Self::NoRule
+            | Self::OperationNotServed(_)
             | Self::ConversionNeeded { .. }
             | Self::InvalidBody(_)
             | Self::Configuration(_)
@@ -98,6 +102,7 @@ impl Error {
     pub fn message(&self) -> String {
         match self {
             Self::InvalidPath(reason) => format!("the request path {reason}"),
+            Self::NoRule => "no rule of the gateway matches this request".to_owned(),
             Self::OperationNotServed(Operation::Passthrough) => "this provider does not serve paths that are no known operation".to_owned(),
             Self::OperationNotServed(operation) => format!("this provider does not serve `{operation}`"),
             Self::ConversionNeeded { operation, client, provider_type } => format!(
@@ -249,6 +254,7 @@ mod tests {
             reply.headers.into_iter().find(|(name, _)| *name == SHOULD_RETRY).map(|(_, value)| value)
         };
         for error in [
+            Error::NoRule,
             Error::OperationNotServed(Operation::Embeddings),
             Error::InvalidBody("is not JSON"),
             Error::Configuration("no token".to_owned()),

@@ -1,6 +1,6 @@
 //! Which rule serves a request: in array order, the first whose conditions all hold.
 
-use crate::path::base_url::split_port;
+use crate::path::base_url::{check_authority, split_port};
 
 /// The conditions of one rule. Each kind that is present must match; within a kind, one of its values.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Conditions {
     route_prefixes: Vec<String>,
     domains: Vec<Domain>,
     services: Vec<String>,
+    /// Whether no request can match.
+    dead: bool,
 }
 
 /// What the conditions are held against. `None` and empty mean unknown.
@@ -55,7 +57,19 @@ impl Conditions {
     /// Compiles the four `_match_…_` lists.
     #[must_use]
     pub fn new(routes: Vec<String>, route_prefixes: Vec<String>, domains: &[String], services: Vec<String>) -> Self {
-        Self { routes, route_prefixes, domains: domains.iter().map(|text| Domain::parse(text)).collect(), services }
+        let none_matches = |patterns: &[String], flaw: fn(&str) -> Option<&'static str>| {
+            !patterns.is_empty() && patterns.iter().all(|pattern| flaw(pattern).is_some())
+        };
+        let dead = none_matches(domains, domain_flaw)
+            || [&routes, &services].iter().any(|names| !names.is_empty() && names.iter().all(String::is_empty));
+        let domains = domains.iter().map(|text| Domain::parse(text)).collect();
+        Self { routes, route_prefixes, domains, services, dead }
+    }
+
+    /// Whether any request can match, as far as the patterns tell.
+    #[must_use]
+    pub const fn can_hold(&self) -> bool {
+        !self.dead
     }
 
     /// Whether there is no condition at all; such a rule would shadow every later one.
@@ -114,6 +128,67 @@ impl Conditions {
     }
 }
 
+/// Why a pattern for hosts can never match, if so.
+#[must_use]
+pub fn domain_flaw(pattern: &str) -> Option<&'static str> {
+    let starred = pattern.strip_prefix('*').or_else(|| pattern.strip_suffix('*'));
+    let name = starred.unwrap_or(pattern);
+    let is_address = name.contains(['[', ']']);
+    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+    if pattern.is_empty() {
+        Some("it is empty")
+    } else if name.contains("://") {
+        Some("it is a URL; write its host alone")
+    } else if name.contains('/') {
+        Some("it holds a path; write the host alone")
+    } else if name.contains('*') {
+        Some(ONE_STAR)
+    } else if name.contains(char::is_whitespace) {
+        Some("it holds a blank")
+    } else if name.contains(',') {
+        Some("it holds a comma; each host is an item of its own")
+    } else if starred.is_some() && name.contains(':') && !is_address {
+        Some("a port is only looked at where there is no star")
+    } else if !name.bytes().all(in_host) || (starred.is_none() && check_authority(name).is_err()) {
+        Some("it is no host name; hosts beyond ASCII are written as `xn--…`")
+    } else {
+        None
+    }
+}
+
+const ONE_STAR: &str = "a star stands for the rest of a name only at its beginning or its end";
+
+/// Why a name of a route or a cluster will not match, if so. Envoy takes any text for a name, so that only an empty one
+/// is impossible; nobody gives one with a star or with blanks around it.
+#[must_use]
+pub fn name_flaw(name: &str) -> Option<&'static str> {
+    if name.contains('*') {
+        Some("a star means nothing here; the beginnings of names of routes go into `_match_route_prefix_`")
+    } else {
+        unusual(name)
+    }
+}
+
+/// The same for the beginning of a route's name.
+#[must_use]
+pub fn prefix_flaw(prefix: &str) -> Option<&'static str> {
+    if prefix.contains('*') {
+        Some("a star means nothing here; write the beginning alone")
+    } else {
+        unusual(prefix).filter(|_| !prefix.is_empty())
+    }
+}
+
+fn unusual(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.trim() != name {
+        Some("it begins or ends with a blank")
+    } else {
+        None
+    }
+}
+
 /// Whether `service` (`fqdn` or `fqdn:port`) names the cluster `direction|port|subset|fqdn`, or the cluster itself as it
 /// is called outside Istio and Higress.
 fn serves(service: &str, cluster: &str) -> bool {
@@ -161,6 +236,43 @@ mod tests {
         ] {
             assert_eq!(domain(pattern, authority), expected, "{pattern} {authority}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_matches_no_host_is_told_from_one_that_does() {
+        for live in
+            ["a.com", "A.com:8443", "*", "*.a.com", "a.*", "[::1]", "[::1]:80", "localhost", "xn--bcher-kva.de", "a_b"]
+        {
+            assert_eq!(domain_flaw(live), None, "{live}");
+            assert!(Conditions::new(vec![], vec![], &[live.to_owned()], vec![]).can_hold(), "{live}");
+        }
+        // reports B1 and others of the kind.
+        for dead in [
+            "",
+            "https://b.example.com",
+            "b.*.com",
+            "*.b.*",
+            "**",
+            "b.example.com/v1",
+            " b.example.com",
+            "b.example.com ",
+            "a.com,b.com",
+            "\"a.com\"",
+            "user@a.com",
+            "*.a.com:8443",
+            "a.com:*",
+            "a.com:http",
+            "::1",
+            "bücher.de",
+            "~a.*",
+        ] {
+            assert!(domain_flaw(dead).is_some(), "{dead}");
+            for host in ["b.example.com", "a.com", "a.com:8443", "x.a.com:8443", "b.x.com", "[::1]"] {
+                assert!(!domain(dead, host), "{dead} {host}");
+            }
+            assert!(!Conditions::new(vec![], vec![], &[dead.to_owned()], vec![]).can_hold(), "{dead}");
+        }
+        assert!(Conditions::new(vec![], vec![], &["b c".into(), "a.com".into()], vec![]).can_hold());
     }
 
     #[test]

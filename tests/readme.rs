@@ -245,6 +245,7 @@ fn the_differences_are_those_of_the_code() {
 fn errors() -> Vec<Error> {
     let of = |error: Error| match error {
         Error::InvalidPath(_)
+        | Error::NoRule
         | Error::OperationNotServed(_)
         | Error::ConversionNeeded { .. }
         | Error::ModelMissing
@@ -256,6 +257,7 @@ fn errors() -> Vec<Error> {
     let (operation, client) = (Operation::Messages, Dialect::Anthropic);
     [
         Error::InvalidPath(""),
+        Error::NoRule,
         Error::OperationNotServed(operation),
         Error::ConversionNeeded { operation, client, provider_type: "openai" },
         Error::ModelMissing,

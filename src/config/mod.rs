@@ -24,10 +24,10 @@ pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
 pub use statistics::Statistics;
 
 use crate::json::{Node, SyntaxError, parse};
-use crate::rules::{Conditions, Facts};
+use crate::rules::{self, Conditions, Facts};
 use core::fmt;
 use problem::{Kind, Problem, Problems};
-use settings::{PluginSettings, ProviderSettings};
+use settings::{PluginSettings, ProviderSettings, UnmatchedSetting};
 use std::rc::Rc;
 use wire::Wire;
 
@@ -57,6 +57,8 @@ pub struct Rule {
 pub enum Serve {
     /// They pass untouched: no provider is configured for them.
     Untouched,
+    /// They are answered with 404: no rule matches them, and `unmatched` is `deny`.
+    Denied,
     /// They go to this provider.
     Provider(Rc<Provider>),
     /// They are answered with 503: the configuration is broken here. The text names the problem and holds no secret.
@@ -124,9 +126,7 @@ pub fn load_node(node: &Node) -> Loaded {
     let rules = read_rules(node, &mut problems);
     let pool = Pool::compile(settings.providers.as_deref().unwrap_or_default(), &mut problems);
     let statistics = Statistics::compile(settings.statistics.as_ref(), None, &mut problems);
-    let serve = pool.serve(&settings, &mut problems, mark);
-    let fallback =
-        Rule { name: "global".into(), conditions: Conditions::default(), serve, statistics: Rc::clone(&statistics) };
+    let chosen = pool.serve(&settings, &mut problems, mark);
     let rules = rules
         .iter()
         .enumerate()
@@ -136,11 +136,50 @@ pub fn load_node(node: &Node) -> Loaded {
             })
         })
         .collect::<Vec<_>>();
+    let serve = chosen.unwrap_or_else(|| unclaimed(&settings, &rules, &mut problems));
+    let fallback =
+        Rule { name: "global".into(), conditions: Conditions::default(), serve, statistics: Rc::clone(&statistics) };
     let any = |wants: fn(&Rule) -> bool| rules.iter().chain([&fallback]).any(wants);
     let needs_route = any(|rule| rule.conditions.needs_route());
     let needs_cluster = any(|rule| rule.conditions.needs_cluster());
     let config = Config { rules, fallback, needs_route, needs_cluster };
     Loaded { config, problems: problems.into_found() }
+}
+
+/// What happens to requests that no rule matches, where no provider is chosen beside the rules.
+///
+/// Names of providers that nothing ever chooses are a mistake: were it passed over, every request would go out with the
+/// credential that its client brought. A level is switched off on purpose by an empty `activeProviderId`.
+fn unclaimed(settings: &PluginSettings, rules: &[Rule], problems: &mut Problems) -> Serve {
+    const NOBODY: &str =
+        "nothing can ever serve a request: no `activeProviderId`, here or in a rule, chooses one of these";
+    let denies = settings.unmatched == Some(UnmatchedSetting::Deny);
+    let serves = |rule: &Rule| rule.conditions.can_hold() && !matches!(rule.serve, Serve::Untouched);
+    if !rules.iter().any(serves) {
+        if settings.active_provider_id.is_some() {
+            problems.at("activeProviderId", |problems| {
+                problems.warn(Kind::Doubtful { reason: "is empty: Waypost is switched off, and serves no request" });
+            });
+        } else if settings.providers.as_ref().is_some_and(|providers| !providers.is_empty()) {
+            return problems.at("providers", |problems| broken(Kind::Invalid { reason: NOBODY }, problems));
+        } else if settings.providers.is_none() {
+            problems.warn(Kind::Doubtful {
+                reason: if denies {
+                    "no provider is configured: every request is answered with 404"
+                } else {
+                    "no provider is configured: every request passes untouched, with whatever credential it brings"
+                },
+            });
+        }
+    }
+    if denies { Serve::Denied } else { Serve::Untouched }
+}
+
+/// Reports an error at the current place; gives what it makes of the requests concerned.
+fn broken(kind: Kind, problems: &mut Problems) -> Serve {
+    let mark = problems.mark();
+    problems.error(kind);
+    Serve::Broken(describe(problems.errors_since(mark)).unwrap_or_default())
 }
 
 /// The entries of `_rules_`; a single one stands for a list of one, as in the reference.
@@ -202,30 +241,29 @@ impl Pool {
     }
 
     /// What one level of the configuration, global or rule, does with its requests. Errors found since `mark` in the
-    /// level itself break it; errors of providers it does not use do not.
-    fn serve(&self, settings: &PluginSettings, problems: &mut Problems, mark: usize) -> Serve {
+    /// level itself break it; errors of providers it does not use do not. `None` where it chooses no provider.
+    fn serve(&self, settings: &PluginSettings, problems: &mut Problems, mark: usize) -> Option<Serve> {
         let provider = settings
             .provider
             .as_ref()
             .map(|provider| problems.at("provider", |problems| compile_provider(provider, problems)));
+        let id = settings.active_provider_id.as_deref();
+        if provider.is_none() && id.is_none() {
+            // What was meant to choose the provider is misspelt. Without one, requests would pass untouched.
+            problems.harden_misspelt(mark, &["provider", "providers", "activeProviderId"]);
+        }
         let pool = problems.path_of("providers[");
         if let Some(errors) = describe(problems.errors_since(mark).filter(|problem| !problem.path.starts_with(&pool))) {
-            return Serve::Broken(errors);
+            return Some(Serve::Broken(errors));
         }
-        if let Some(provider) = provider {
+        if provider.is_some() {
             return provider;
         }
-        let Some(id) = settings.active_provider_id.as_ref().filter(|id| !id.is_empty()) else {
-            return Serve::Untouched;
-        };
+        let id = id.filter(|id| !id.is_empty())?;
         if let Some((_, serve)) = self.0.iter().find(|(known, _)| known == id) {
-            return serve.clone();
+            return Some(serve.clone());
         }
-        problems.at("activeProviderId", |problems| {
-            let mark = problems.mark();
-            problems.error(Kind::NoSuchProvider { id: id.clone() });
-            Serve::Broken(describe(problems.errors_since(mark)).unwrap_or_default())
-        })
+        Some(problems.at("activeProviderId", |problems| broken(Kind::NoSuchProvider { id: id.to_owned() }, problems)))
     }
 }
 
@@ -244,7 +282,8 @@ fn describe<'p>(errors: impl Iterator<Item = &'p Problem>) -> Option<Rc<str>> {
 }
 
 /// A rule starts from the global list of providers: `provider` replaces everything, `providers` the list, and without
-/// an `activeProviderId` of its own nothing is active.
+/// an `activeProviderId` of its own nothing is active: it switches Waypost off for its requests, unless it brought a
+/// list of its own to choose from.
 fn compile_rule(
     index: usize,
     node: &Node,
@@ -253,11 +292,22 @@ fn compile_rule(
     problems: &mut Problems,
 ) -> Option<Rule> {
     let mark = problems.mark();
-    let mut list = |key: &str| -> Vec<String> {
-        node.get(key).and_then(|value| problems.at(key, |problems| Vec::read(value, problems))).unwrap_or_default()
+    let mut list = |key: &str, flaw: fn(&str) -> Option<&'static str>| -> Vec<String> {
+        let Some(value) = node.get(key) else { return Vec::new() };
+        problems.at(key, |problems| {
+            let patterns: Vec<String> = Vec::read(value, problems).unwrap_or_default();
+            for (index, reason) in patterns.iter().map(|pattern| flaw(pattern)).enumerate() {
+                if let Some(reason) = reason {
+                    problems.at_index(index, |problems| problems.warn(Kind::NeverMatches { reason }));
+                }
+            }
+            patterns
+        })
     };
-    let (routes, prefixes) = (list("_match_route_"), list("_match_route_prefix_"));
-    let (domains, services) = (list("_match_domain_"), list("_match_service_"));
+    let routes = list("_match_route_", rules::name_flaw);
+    let prefixes = list("_match_route_prefix_", rules::prefix_flaw);
+    let domains = list("_match_domain_", rules::domain_flaw);
+    let services = list("_match_service_", rules::name_flaw);
     let conditions = Conditions::new(routes, prefixes, &domains, services);
     envelope(node, MATCH_KEYS, problems);
     if conditions.is_empty() {
@@ -272,7 +322,19 @@ fn compile_rule(
         Some(own) => Statistics::compile(Some(own), Some(statistics), problems),
         None => Rc::clone(statistics),
     };
-    let serve = own.as_ref().unwrap_or(global).serve(&settings, problems, mark);
+    if settings.unmatched.is_some() {
+        problems.at("unmatched", |problems| {
+            problems.warn(Kind::Inert { reason: "only the one beside `_rules_` counts" });
+        });
+    }
+    let own_list = settings.providers.as_ref().is_some_and(|providers| !providers.is_empty());
+    let serve = match own.as_ref().unwrap_or(global).serve(&settings, problems, mark) {
+        Some(serve) => serve,
+        None if own_list && settings.active_provider_id.is_none() => {
+            broken(Kind::Missing { key: "`activeProviderId` (it chooses one of the rule's own `providers`)" }, problems)
+        }
+        None => Serve::Untouched,
+    };
     let name = format!("_rules_[{index}]").into();
     (!conditions.is_empty()).then_some(Rule { name, conditions, serve, statistics })
 }

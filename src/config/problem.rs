@@ -94,6 +94,11 @@ pub enum Kind {
         /// What hides it.
         reason: &'static str,
     },
+    /// A pattern that no request can match.
+    NeverMatches {
+        /// What keeps it from matching.
+        reason: &'static str,
+    },
     /// `activeProviderId` names no provider.
     NoSuchProvider {
         /// The id that was looked for.
@@ -149,6 +154,7 @@ impl fmt::Display for Kind {
             Self::Regex { reason } => write!(f, "the regular expression does not compile: {reason}"),
             Self::Missing { key } => write!(f, "{key} is missing"),
             Self::Unreachable { reason } => write!(f, "is never reached: {reason}"),
+            Self::NeverMatches { reason } => write!(f, "never matches: {reason}"),
             Self::NoSuchProvider { id } => write!(f, "no provider has the id `{id}`"),
             Self::Different(difference) => write!(f, "differs from ai-proxy: {}", difference.what()),
         }
@@ -243,6 +249,15 @@ impl Problems {
         let path = self.path_of(key);
         for problem in self.found.iter_mut().filter(|problem| problem.path.starts_with(&path)) {
             problem.severity = problem.severity.min(Severity::Warning);
+        }
+    }
+
+    /// Makes errors of the warnings since `mark` about misspelt keys that were meant to be one of these.
+    pub fn harden_misspelt(&mut self, mark: usize, keys: &[&str]) {
+        for problem in self.found.iter_mut().skip(mark) {
+            if matches!(problem.kind, Kind::UnknownKey { meant: Some(meant) } if keys.contains(&meant)) {
+                problem.severity = Severity::Error;
+            }
         }
     }
 

@@ -16,8 +16,13 @@ settings! {
         /// A pool to choose from by `activeProviderId`; each needs an `id`. Usually global, with rules that choose.
         providers: Vec<Option<ProviderSettings>> = "providers",
         /// Active provider
-        /// The `id` of the entry of `providers` that is used here. Empty or missing: requests pass untouched.
+        /// The `id` of the entry of `providers` that is used here. Empty: the plugin is switched off here, and requests
+        /// pass untouched.
         active_provider_id: String = "activeProviderId",
+        /// Unmatched requests
+        /// What happens to requests that no rule matches, where no provider is configured beside the rules. Only the
+        /// global value counts.
+        unmatched: UnmatchedSetting = "unmatched",
         /// Statistics
         /// What is recorded of requests. A rule without its own has the global one.
         statistics: StatisticsSettings = "statistics",
@@ -25,6 +30,16 @@ settings! {
     inert {}
     silent {}
     deeper { ProviderSettings }
+}
+
+choices! {
+    /// `unmatched`
+    pub enum UnmatchedSetting {
+        /// They pass untouched, as in ai-proxy; the default. For a gateway that serves other traffic as well.
+        Pass = "pass",
+        /// They are answered with 404.
+        Deny = "deny",
+    }
 }
 
 settings! {

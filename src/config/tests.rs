@@ -6,10 +6,12 @@ mod secrets;
 mod values;
 
 use super::*;
+use crate::error::Error;
 use crate::exchange::decide::{Body, Client, Decision, Verdict, decide};
 use crate::exchange::head::Head;
 use crate::exchange::model::Model;
 use crate::explain::{Request, explain};
+use crate::operation::Dialect;
 use problem::Severity;
 use serde_json::{Value, json};
 

@@ -103,6 +103,7 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
     decision.verdict = match &rule.serve {
         Serve::Untouched => Verdict::Untouched,
+        Serve::Denied => refuse(Error::NoRule),
         Serve::Broken(problem) => refuse(Error::Configuration(problem.to_string())),
         Serve::Provider(provider) => {
             decision.provider = Some(Rc::clone(provider));

@@ -8,9 +8,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn no_bytes_and_an_empty_object_are_valid_and_leave_requests_untouched() {
+    let warning =
+        "warning $: no provider is configured: every request passes untouched, with whatever credential it brings";
     for document in ["", " \r\n\t", "{}", " {} ", r#"{"_plugin_id_":"ai-proxy.internal"}"#, r#"{"_rules_":[]}"#] {
         let loaded = load(document.as_bytes()).unwrap();
-        assert_eq!(problems(&loaded), Vec::<String>::new(), "{document:?}");
+        assert_eq!(problems(&loaded), [warning], "{document:?}");
         assert_eq!(fate(&loaded, "a.com"), "untouched", "{document:?}");
         assert!(!loaded.config.has_rules() && !loaded.config.needs_route() && !loaded.config.needs_cluster());
     }
@@ -92,15 +94,64 @@ fn a_provider_wins_over_the_pool() {
 }
 
 #[test]
-fn a_pool_of_which_nothing_is_active_leaves_requests_untouched() {
+fn providers_of_which_nothing_ever_chooses_one_answer_503() {
+    // reports B2: with it every request went out with the credential that its client brought.
     let pool = json!([{ "id": "x", "type": "groq", "apiTokens": ["t"] }]);
     for document in [
         json!({ "providers": pool }),
-        json!({ "providers": pool, "activeProviderId": "" }),
         json!({ "providers": pool, "activeProviderId": null }),
+        json!({ "providers": pool, "_rules_": [] }),
+        json!({ "providers": pool, "unmatched": "pass" }),
+        json!({ "providers": pool, "unmatched": "deny" }),
+        json!({ "providers": pool, "_rules_": [{ "_match_domain_": "off.com" }] }),
+        json!({ "providers": pool, "_rules_": [{ "_match_domain_": "https://a.com", "activeProviderId": "x" }] }),
     ] {
         let loaded = loaded(&document);
-        assert_eq!((errors(&loaded), fate(&loaded, "a.com").as_str()), (vec![], "untouched"), "{document}");
+        let error = "providers: nothing can ever serve a request: no `activeProviderId`, here or in a rule, chooses one of these";
+        assert_eq!(errors(&loaded), [error], "{document}");
+        assert_eq!(fate(&loaded, "a.com"), format!("503 the gateway's configuration is broken here: {error}"));
+        // A rule that switches Waypost off for its requests does that all the same.
+        let off = document["_rules_"][0]["_match_domain_"] == "off.com";
+        assert_eq!(fate(&loaded, "off.com") == "untouched", off, "{document}");
+    }
+}
+
+#[test]
+fn an_empty_active_provider_switches_off() {
+    let pool = json!([{ "id": "x", "type": "groq", "apiTokens": ["t"] }]);
+    let loaded = loaded(&json!({ "providers": pool, "activeProviderId": "" }));
+    assert_eq!(
+        problems(&loaded),
+        ["warning activeProviderId: is empty: Waypost is switched off, and serves no request"]
+    );
+    assert_eq!(fate(&loaded, "a.com"), "untouched");
+}
+
+#[test]
+fn a_console_without_providers_is_no_mistake() {
+    let loaded = loaded(&json!({ "providers": [] }));
+    assert_eq!((problems(&loaded), fate(&loaded, "a.com").as_str()), (vec![], "untouched"));
+}
+
+#[test]
+fn a_misspelt_choice_of_a_provider_is_an_error_where_nothing_else_chooses_one() {
+    let pool = json!([{ "id": "x", "type": "groq", "apiTokens": ["t"] }]);
+    for (key, value) in [
+        ("activeProviderID", json!("x")),
+        ("active_provider_id", json!("x")),
+        ("providr", json!({ "type": "groq", "apiTokens": ["t"] })),
+    ] {
+        for (mut level, place) in [
+            (json!({ "providers": pool, "_rules_": [{ "_match_domain_": "b.com", "activeProviderId": "x" }] }), ""),
+            (json!({ "_match_domain_": "a.com" }), "_rules_[0]."),
+        ] {
+            level[key] = value.clone();
+            let document = if place.is_empty() { level } else { json!({ "providers": pool, "_rules_": [level] }) };
+            let loaded = loaded(&document);
+            assert_eq!(errors(&loaded).len(), 1, "{document}: {:?}", errors(&loaded));
+            assert!(errors(&loaded)[0].starts_with(&format!("{place}{key}: unknown key; did you mean")), "{document}");
+            assert!(fate(&loaded, "a.com").starts_with("503 "), "{document}");
+        }
     }
 }
 

@@ -55,7 +55,81 @@ fn providers_in_a_rule_replace_the_list() {
     assert!(fate(&loaded, "rule.com").contains("no provider has the id `groq`"));
 
     let loaded = with_rule(&json!({ "providers": own }));
-    assert_eq!(fate(&loaded, "rule.com"), "untouched");
+    let error = "_rules_[0]: `activeProviderId` (it chooses one of the rule's own `providers`) is missing";
+    assert_eq!(errors(&loaded), [error]);
+    assert!(fate(&loaded, "rule.com").starts_with("503 "));
+
+    for off in [json!({ "providers": own, "activeProviderId": "" }), json!({ "providers": [] })] {
+        let loaded = with_rule(&off);
+        assert_eq!((errors(&loaded), fate(&loaded, "rule.com").as_str()), (vec![], "untouched"), "{off}");
+    }
+}
+
+// -- Rules: what none of them matches --------------------------------------------------------------------------------
+
+#[test]
+fn what_no_rule_matches_passes_or_is_denied_as_configured() {
+    for (unmatched, expected) in [
+        (Value::Null, "untouched"),
+        (json!("pass"), "untouched"),
+        (json!("deny"), "404 no rule of the gateway matches this request"),
+    ] {
+        let mut document = json!({ "_rules_": [
+            { "_match_domain_": "good.com", "provider": { "type": "groq", "apiTokens": ["t"] } },
+            { "_match_domain_": "off.com" },
+        ]});
+        document["unmatched"] = unmatched;
+        let loaded = loaded(&document);
+        assert_eq!(problems(&loaded), Vec::<String>::new(), "{document}");
+        assert_eq!(fate(&loaded, "other.com"), expected, "{document}");
+        assert_eq!(fate(&loaded, "good.com"), "api.groq.com/openai/v1/chat/completions");
+        // A rule that matches has the last word.
+        assert_eq!(fate(&loaded, "off.com"), "untouched", "{document}");
+    }
+}
+
+#[test]
+fn a_provider_beside_the_rules_serves_whatever_is_said_about_unmatched_requests() {
+    let loaded = loaded(&json!({ "unmatched": "deny", "provider": { "type": "groq", "apiTokens": ["t"] } }));
+    assert_eq!(problems(&loaded), Vec::<String>::new());
+    assert_eq!(fate(&loaded, "a.com"), "api.groq.com/openai/v1/chat/completions");
+}
+
+#[test]
+fn unmatched_is_said_once_and_rightly() {
+    let rule =
+        json!({ "_match_domain_": "a.com", "unmatched": "deny", "provider": { "type": "groq", "apiTokens": ["t"] } });
+    let in_rule = loaded(&json!({ "_rules_": [rule] }));
+    assert_eq!(
+        problems(&in_rule),
+        ["warning _rules_[0].unmatched: has no effect: only the one beside `_rules_` counts"]
+    );
+    assert_eq!(fate(&in_rule, "other.com"), "untouched");
+
+    let rule = json!({ "_match_domain_": "a.com", "provider": { "type": "groq", "apiTokens": ["t"] } });
+    let misspelt = loaded(&json!({ "_rules_": [rule], "unmatched": "denied" }));
+    assert_eq!(errors(&misspelt), ["unmatched: must be one of `pass`, `deny`; did you mean `deny`?"]);
+    assert!(fate(&misspelt, "other.com").starts_with("503 "));
+
+    let nothing = loaded(&json!({ "unmatched": "deny" }));
+    assert_eq!(problems(&nothing), ["warning $: no provider is configured: every request is answered with 404"]);
+    assert!(fate(&nothing, "a.com").starts_with("404 "));
+}
+
+#[test]
+fn a_denied_request_is_answered_in_the_dialect_of_its_client() {
+    let loaded = loaded(&json!({ "unmatched": "deny" }));
+    for (path, dialect) in [
+        ("/v1/chat/completions", Dialect::OpenAi),
+        ("/v1/messages", Dialect::Anthropic),
+        ("/v1beta/models/g:generateContent", Dialect::Gemini),
+        ("/healthz", Dialect::OpenAi),
+    ] {
+        match decided(&loaded, client("a.com", path), &[]).verdict {
+            Verdict::Refuse(Error::NoRule, spoken) => assert_eq!(spoken, dialect, "{path}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
 }
 
 // -- Rules: what is broken stays among itself ------------------------------------------------------------------------
