@@ -108,6 +108,11 @@ fn unit(characters: &mut Chars<'_>) -> Option<u16> {
 /// Writes text as a string literal with its quotes: only what RFC 8259 wants escaped is escaped.
 pub fn write_literal(out: &mut String, text: &str) {
     out.push('"');
+    // Nearly every text is one, and pushed whole.
+    if text.bytes().all(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        out.push_str(text);
+        return out.push('"');
+    }
     for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),

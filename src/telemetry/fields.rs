@@ -30,6 +30,8 @@ impl Name {
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
+    /// A word of Waypost's own, which needs no escape.
+    Word(&'static str),
     Number(u64),
     /// Nanoseconds, shown as milliseconds with three decimals.
     Time(u64),
@@ -52,7 +54,7 @@ macro_rules! fields {
 }
 
 fields! { record:
-    "aborted" = record.aborted.map(Party::name).map(Value::Text),
+    "aborted" = record.aborted.map(Party::name).map(Value::Word),
     "api" = known(record.api()),
     "audio_input_token" = number(record.tokens.audio_input),
     "audio_output_token" = number(record.tokens.audio_output),
@@ -62,7 +64,7 @@ fields! { record:
     "chat_round" = number(record.chat_round),
     "consumer" = text(&record.consumer),
     "error_code" = record.failure.as_ref().and_then(|failure| failure.code()).map(Value::Text),
-    "error_source" = record.failure.as_ref().map(|failure| Value::Text(failure.source())),
+    "error_source" = record.failure.as_ref().map(|failure| Value::Word(failure.source())),
     "image_input_token" = number(record.tokens.image_input),
     "image_output_token" = number(record.tokens.image_output),
     "input_includes_cache" = record.tokens.includes_cache.map(Value::Bool),
@@ -72,14 +74,14 @@ fields! { record:
     "llm_service_duration" = number(record.service_ms()),
     "mapping_rule" = text(&record.mapping_rule),
     "model" = Some(Value::Text(record.model().unwrap_or("unknown"))),
-    "operation" = known(record.operation),
+    "operation" = (!record.operation.is_empty()).then_some(Value::Word(record.operation)),
     "output_token" = number(record.tokens.output),
     "output_token_details" = details(&record.tokens.output_details),
     "oversized_event" = record.oversized_event.then_some(Value::Bool(true)),
     "provider" = known(&record.provider),
     "reasoning_token" = number(record.tokens.reasoning),
     "request_model" = text(&record.request_model),
-    "response_type" = record.status.map(|_| Value::Text(if record.streamed { "stream" } else { "normal" })),
+    "response_type" = record.status.map(|_| Value::Word(if record.streamed { "stream" } else { "normal" })),
     "session_id" = text(&record.session_id),
     "status" = number(record.status.map(u64::from)),
     "time_per_output_token" = time(record.time_per_output_token()),
@@ -89,8 +91,8 @@ fields! { record:
     "total_token" = number(record.tokens.total()),
     "upstream_model" = text(&record.upstream_model),
     "upstream_path" = text(&record.upstream_path),
-    "usage_missing" = record.usage_source.reason().map(Value::Text),
-    "usage_source" = Some(Value::Text(record.usage_source.name())),
+    "usage_missing" = record.usage_source.reason().map(Value::Word),
+    "usage_source" = Some(Value::Word(record.usage_source.name())),
 }
 
 fn text(text: &Option<String>) -> Option<Value<'_>> {

@@ -100,6 +100,7 @@ pub fn flat(fields: &Fields<'_>, wanted: Flat, put: &mut dyn FnMut(&'static str,
         text.clear();
         match value {
             Some(Value::Text(value)) => push_plain(&mut text, value),
+            Some(Value::Word(word)) => text.push_str(word),
             Some(value @ (Value::Number(_) | Value::Time(_) | Value::Bool(_))) => value.write(&mut text),
             Some(Value::Details(_) | Value::Node(_)) | None => continue,
         }
@@ -178,6 +179,11 @@ impl Value<'_> {
     fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => write_text(out, cut(text)),
+            Self::Word(word) => {
+                out.push_str(QUOTE);
+                out.push_str(word);
+                out.push_str(QUOTE);
+            }
             Self::Number(number) => push_number(out, *number, 1),
             Self::Time(ns) => {
                 push_number(out, ns / NS_PER_MS, 1);
@@ -245,18 +251,33 @@ fn cut(text: &str) -> &str {
     super::labels::cut(text, MAX_TEXT)
 }
 
+/// A quotation mark within a string literal.
+const QUOTE: &str = "\\\"";
+
 fn write_text(out: &mut String, text: &str) {
-    out.push_str("\\\"");
+    out.push_str(QUOTE);
     escape(out, text);
-    out.push_str("\\\"");
+    out.push_str(QUOTE);
 }
+
+/// Whether a byte may begin an escape, by its value: one look instead of ten comparisons, for each byte of a record.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "computed when this is compiled")]
+static MAY_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        // 0xe2 begins the two separators of lines and paragraphs, and other characters that are plain.
+        table[byte] = byte < 0x20 || byte == 0xe2 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&');
+        byte += 1;
+    }
+    table
+};
 
 /// Text as the inside of a string literal, with all that Go's `encoding/json` escapes, within another string literal.
 fn escape(out: &mut String, text: &str) {
-    // The last one begins the two separators of lines and paragraphs, and others that are plain.
-    let special = |byte: u8| matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0..=0x1f | 0xe2);
+    let may_escape = |byte: u8| MAY_ESCAPE.get(usize::from(byte)).is_none_or(|may| *may);
     let mut rest = text;
-    while let Some((plain, tail)) = rest.bytes().position(special).and_then(|at| rest.split_at_checked(at)) {
+    while let Some((plain, tail)) = rest.bytes().position(may_escape).and_then(|at| rest.split_at_checked(at)) {
         out.push_str(plain);
         let mut characters = tail.chars();
         match characters.next() {
