@@ -12,6 +12,8 @@ pub enum Error {
     InvalidPath(&'static str),
     /// No rule matches the request, and the configuration refuses what no rule matches.
     NoRule,
+    /// The request asks to switch protocols with a method that sends a body.
+    InvalidUpgrade,
     /// The provider does not serve this operation.
     OperationNotServed(Operation),
     /// The provider speaks other dialects than the client.
@@ -56,7 +58,7 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::InvalidPath(_) | Self::ModelMissing | Self::InvalidBody(_) => 400,
+            Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::InvalidBody(_) => 400,
             Self::NoRule | Self::OperationNotServed(_) => 404,
             Self::BodyTooLarge => 413,
             Self::HoldNotHonoured => 500,
@@ -71,6 +73,7 @@ impl Error {
         match self {
             Self::InvalidPath(_) => "invalid_path",
             Self::NoRule => "no_rule",
+            Self::InvalidUpgrade => "invalid_upgrade",
             Self::OperationNotServed(_) => "operation_not_served",
             Self::ConversionNeeded { .. } => "conversion_needed",
             Self::ModelMissing => "model_missing",
@@ -93,7 +96,7 @@ impl Error {
             | Self::Configuration(_)
             | Self::HoldNotHonoured => false,
             // No SDK retries these by itself.
-            Self::InvalidPath(_) | Self::ModelMissing | Self::BodyTooLarge => true,
+            Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::BodyTooLarge => true,
         }
     }
 
@@ -103,6 +106,7 @@ impl Error {
         match self {
             Self::InvalidPath(reason) => format!("the request path {reason}"),
             Self::NoRule => "no rule of the gateway matches this request".to_owned(),
+            Self::InvalidUpgrade => "only a GET request can switch to another protocol".to_owned(),
             Self::OperationNotServed(Operation::Passthrough) => "this provider does not serve paths that are no known operation".to_owned(),
             Self::OperationNotServed(operation) => format!("this provider does not serve `{operation}`"),
             Self::ConversionNeeded { operation, client, provider_type } => format!(

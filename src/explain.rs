@@ -37,7 +37,7 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Host, path, route and cluster.
     pub client: Client<'a>,
-    /// Header fields beside those.
+    /// The header fields, `:method` among them.
     pub head: &'a Head,
     /// The body, if it is known. An empty one is a request without body.
     pub body: Option<&'a [u8]>,
@@ -217,7 +217,7 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
                 }
                 step("host", host(upstream));
                 step("credential", credential(provider, upstream));
-                step("body", body(upstream.flow));
+                step("body", if decision.tunnel { TUNNEL.to_owned() } else { body(upstream.flow) });
             }
         }
     }
@@ -311,6 +311,9 @@ fn credential(provider: &Provider, upstream: &Upstream) -> String {
     let removed = if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") };
     format!("{put} (auth: {}); removed: {removed}", provider.auth.name())
 }
+
+/// What becomes of everything behind the headers of a request to switch protocols.
+const TUNNEL: &str = "there is none; the connection becomes a tunnel, in which nothing is read or changed";
 
 fn body(flow: Flow) -> String {
     match flow {

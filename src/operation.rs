@@ -65,6 +65,8 @@ pub enum BodyKind {
     JsonOrForm,
     /// A JSON object with a list of `contents`, each with a role; the path names the model (Gemini).
     Contents,
+    /// As [`Self::Other`], or none at all; the query names the model (realtime sessions).
+    ModelInQuery,
 }
 
 impl BodyKind {
@@ -228,7 +230,8 @@ operations! {
     Video "video" OpenAi Anchored Other Free "/videos/{video_id}" as "openai/v1/retrievevideo";
     Videos "videos" OpenAi Anchored JsonOrForm Free "/videos" as "openai/v1/videos";
 
-    Realtime "realtime" OpenAi Anywhere Other Free "/realtime" as "openai/v1/realtime";
+    RealtimeCalls "realtime_calls" OpenAi Anchored ModelInQuery Free "/realtime/calls";
+    Realtime "realtime" OpenAi Anywhere ModelInQuery Free "/realtime" as "openai/v1/realtime";
     Model "model" OpenAi Anchored Other Free "/models/{model}";
     Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
 }
@@ -293,6 +296,13 @@ impl Operation {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|op| op.name() == name || op.row().is_some_and(|row| row.aliases.contains(&name)))
+    }
+
+    /// The names of the query parameter that holds the model, the usual one first; none where the query holds none.
+    #[must_use]
+    pub fn model_parameters(self) -> &'static [&'static str] {
+        // Azure's preview API calls it `deployment`; its v1 API and OpenAI call it `model`.
+        if self.body() == BodyKind::ModelInQuery { &["model", "deployment"] } else { &[] }
     }
 
     /// Whether the model list is asked for, which every dialect has under the same suffix.

@@ -178,7 +178,7 @@ fn client(pair: &Pair) -> Client<'_> {
 }
 
 fn explained(config: &Config, pair: &Pair) -> (Value, String) {
-    let head = Head::new(pair.request.headers.clone());
+    let head = Head::new(fields(pair));
     let explanation = explain(
         config,
         waypost::explain::Request {

@@ -252,12 +252,14 @@ fn errors() -> Vec<Error> {
         | Error::InvalidBody(_)
         | Error::Configuration(_)
         | Error::BodyTooLarge
+        | Error::InvalidUpgrade
         | Error::HoldNotHonoured => error,
     };
     let (operation, client) = (Operation::Messages, Dialect::Anthropic);
     [
         Error::InvalidPath(""),
         Error::NoRule,
+        Error::InvalidUpgrade,
         Error::OperationNotServed(operation),
         Error::ConversionNeeded { operation, client, provider_type: "openai" },
         Error::ModelMissing,

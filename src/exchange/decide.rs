@@ -5,6 +5,7 @@ use super::body::{Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
 use super::model::Model;
+use super::upgrade::Upgrade;
 use super::{Saved, meter};
 use crate::config::{Config, Provider, Serve, Statistics};
 use crate::error::{Error, Reply};
@@ -39,6 +40,8 @@ pub struct Decision {
     pub provider: Option<Rc<Provider>>,
     /// What the client asks for.
     pub operation: Operation,
+    /// Whether it asks to switch protocols (WebSocket): then nothing behind its headers is a body.
+    pub tunnel: bool,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -93,11 +96,15 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
     let target = client.path.unwrap_or_default();
     let text = core::str::from_utf8(target).unwrap_or_default();
     let path = ClientPath::parse(text);
+    let upgrade = Upgrade::of(head);
+    let tunnel = upgrade == Upgrade::Tunnel;
+    let body = if tunnel { Body::Absent } else { body };
     let mut decision = Decision {
         rule: Rc::clone(&rule.name),
         statistics: Rc::clone(&rule.statistics),
         provider: None,
         operation: path.operation,
+        tunnel,
         verdict: Verdict::Untouched,
     };
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
@@ -110,6 +117,8 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             // A path that is not UTF-8 has parsed as an empty one.
             if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
                 refuse(Error::InvalidPath(segment::Unsafe::Control.reason()))
+            } else if upgrade == Upgrade::WithBody {
+                refuse(Error::InvalidUpgrade)
             } else if text.starts_with('/') {
                 send(provider, &path, authority, text, head, body, &rule.statistics).unwrap_or_else(refuse)
             } else {
@@ -252,7 +261,7 @@ fn without_secrets(path: &ClientPath<'_>, target: &str, secret_parameters: &[Str
         return target.to_owned();
     }
     let mut out = target.split('?').next().unwrap_or_default().to_owned();
-    Query::default().append(&mut out, path.query, secret_parameters);
+    Query::default().append(&mut out, path.query, secret_parameters, None);
     out
 }
 
@@ -266,7 +275,7 @@ fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<O
                     .map_err(|_| Error::InvalidPath("names a model that is not UTF-8"))?,
             )
         }
-        None => None,
+        None => in_query(path)?,
     };
     let in_body = match body {
         Body::Model(model) => Some(model.to_owned()),
@@ -278,6 +287,21 @@ fn model(provider: &Provider, path: &ClientPath<'_>, body: Body<'_>) -> Result<O
         Some(requested) => Model::of(provider, requested).map(Some).map_err(long),
         None if body == Body::NoModel => Ok(Model::default_of(provider)),
         None => Ok(None),
+    }
+}
+
+/// The model that the query names, where the operation has it there. Two of them would be read by each upstream in its
+/// own way.
+fn in_query(path: &ClientPath<'_>) -> Result<Option<String>, Error> {
+    let names = path.operation.model_parameters();
+    let (Some(query), [_, ..]) = (path.query, names) else { return Ok(None) };
+    match query::named(query, names) {
+        (0, _) | (1, "") => Ok(None),
+        (1, value) => match query::text(value) {
+            Some(model) => Ok(Some(model)),
+            None => Err(Error::InvalidPath("names a model in its query that is not UTF-8 or not percent-encoded")),
+        },
+        _ => Err(Error::InvalidPath("names its model twice in its query")),
     }
 }
 

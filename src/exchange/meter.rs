@@ -6,6 +6,7 @@ use super::decide::{Decision, Verdict, shown_path};
 use super::head::{Edits, Head};
 use super::model::Model;
 use super::response::{Asked, Clock, Response, keep, unread};
+use super::upgrade::opens_tunnel;
 use super::{Ended, Outcome, RequestHeaders};
 use crate::attributes::{Capture, path_enabled, session_id};
 use crate::config::{Provider, Statistics};
@@ -20,6 +21,8 @@ pub(super) struct Meter {
     statistics: Rc<Statistics>,
     provider: Option<Rc<Provider>>,
     operation: Operation,
+    /// Whether the request asks to switch protocols.
+    tunnel: bool,
     pub route: Option<String>,
     pub cluster: Option<String>,
     consumer: Option<String>,
@@ -63,6 +66,7 @@ impl Meter {
             statistics: Rc::clone(statistics),
             provider: decision.provider.clone(),
             operation: decision.operation,
+            tunnel: decision.tunnel,
             route: request.route.clone(),
             cluster: request.cluster.clone(),
             consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
@@ -123,7 +127,7 @@ impl Meter {
             capture.response_headers(&|name| head.get(name));
         }
         let asked = Asked {
-            unread: self.unread(head),
+            unread: self.unread(status, head),
             hide_usage: self.facts.usage_added,
             array: self.operation == Operation::StreamGenerateContent,
         };
@@ -132,8 +136,17 @@ impl Meter {
         self.response = Some(Response::new(status, head, asked, collector, copy));
     }
 
+    /// Whether the answer is a tunnel. It has no end of its own, so it is complete whoever closes it: Envoy calls also a
+    /// connection that the upstream closes in good order a reset.
+    const fn is_open(&self, status: u16) -> bool {
+        self.tunnel && self.refused.is_none() && opens_tunnel(status)
+    }
+
     /// Why the response is not to be read, if so.
-    fn unread(&self, head: &Head) -> Option<&'static str> {
+    fn unread(&self, status: u16, head: &Head) -> Option<&'static str> {
+        if self.is_open(status) {
+            return Some(unread::TUNNEL);
+        }
         if self.refused.is_none() && !self.statistics.usage && self.capture.is_none() {
             return Some(unread::DISABLED);
         }
@@ -172,12 +185,13 @@ impl Meter {
     /// The record, at the end of everything.
     pub(super) fn finish(self, ended: &Ended) -> Outcome {
         let times = self.response.as_ref().map(Response::times).unwrap_or_default();
-        let complete = times.end.is_some() || self.refused.is_some();
         let status = match (self.refused, &self.response) {
             (Some((status, _)), _) => Some(status),
             (None, Some(response)) => Some(response.status),
             (None, None) => ended.status.filter(|status| *status > 0),
         };
+        let open = status.is_some_and(|status| self.is_open(status));
+        let complete = times.end.is_some() || self.refused.is_some() || open;
         let aborted = (!complete).then(|| ended.aborted_by());
         let mut record = Record {
             operation: self.operation.name(),

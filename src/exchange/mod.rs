@@ -14,6 +14,7 @@ pub mod head;
 mod meter;
 pub mod model;
 mod response;
+mod upgrade;
 
 use crate::config::{Config, Provider, Statistics};
 use crate::error::{Error, Reply};
@@ -172,7 +173,7 @@ impl Exchange {
         let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
         let decision = decide(config, request.client(), &request.head, pending);
         self.meter = Meter::begin(&decision, &request);
-        let Decision { provider, operation, verdict, .. } = decision;
+        let Decision { provider, operation, verdict, tunnel, .. } = decision;
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
             (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(self.refuse(&error, dialect)),
@@ -206,7 +207,7 @@ impl Exchange {
                         self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
                     }
                     Flow::Pass | Flow::Observe | Flow::Hold => {
-                        if self.copies_request() {
+                        if self.copies_request() && !tunnel {
                             self.state = State::Copying;
                         }
                     }

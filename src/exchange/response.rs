@@ -34,6 +34,8 @@ pub(super) mod unread {
     pub(in crate::exchange) const TYPE: &str = "content_type";
     /// Nothing of the kind is measured.
     pub(in crate::exchange) const OPERATION: &str = "operation";
+    /// The connection has switched to another protocol.
+    pub(in crate::exchange) const TUNNEL: &str = "tunnel";
     /// Statistics are switched off.
     pub(in crate::exchange) const DISABLED: &str = "disabled";
     /// It is compressed, and not as it says.

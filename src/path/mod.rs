@@ -25,7 +25,7 @@ pub mod template;
 use crate::operation::{ClientPath, Dialect, Operation, is_version};
 use crate::provider::{At, Preset};
 use base_url::{BaseUrl, normal_path};
-use query::Query;
+use query::{Query, Swap};
 use segment::Unsafe;
 use template::{SlotError, Template};
 
@@ -149,6 +149,8 @@ enum Plan {
         query: Query,
         why: Why,
         parts: Parts,
+        /// The name of the query parameter that holds the model; `None` keeps the client's.
+        model_parameter: Option<String>,
     },
     /// Nothing but the vendor's own protocol is spoken: the path is kept.
     Own,
@@ -193,7 +195,7 @@ pub struct Resolved {
     pub path: String,
     /// What decided.
     pub why: Why,
-    /// Whether the model is in the path by a slot, and so the mapped one.
+    /// Whether path or query hold the model, and so the mapped one.
     pub holds_model: bool,
     /// Index of the preset's surface, for authority, credential and headers; `None` for the vendor's own protocol.
     pub surface: Option<usize>,
@@ -276,6 +278,7 @@ impl Paths {
         let endpoint = matches!(&route.plan, Plan::Fill { why: Why::Endpoint, .. });
         let own = !endpoint && (own || matches!(route.plan, Plan::Own));
         let mut holds_model = false;
+        let mut model_parameter = None;
         let (query, why) = if self.mode == Mode::Preserve && !endpoint {
             segment::check_path(client.path).map_err(Refusal::Unsafe)?;
             path.push_str(self.stripped(client.path));
@@ -288,7 +291,8 @@ impl Paths {
             match &route.plan {
                 Plan::Refuse(refusal) => return Err(*refusal),
                 Plan::Own => return Err(Refusal::UnknownPath),
-                Plan::Fill { template, query, why, .. } => {
+                Plan::Fill { template, query, why, model_parameter: own, .. } => {
+                    model_parameter = own.as_deref();
                     template.fill(&mut path, client, fill.model)?;
                     holds_model = template.has_model();
                     (query, *why)
@@ -306,7 +310,10 @@ impl Paths {
         if path.is_empty() {
             path.push('/');
         }
-        query.append(&mut path, client.query, fill.secret_parameters);
+        let from = client.operation.model_parameters();
+        let swap = fill.model.filter(|_| !from.is_empty()).map(|value| Swap { from, name: model_parameter, value });
+        holds_model |= swap.is_some();
+        query.append(&mut path, client.query, fill.secret_parameters, swap);
         let surface = route.surface.filter(|_| why != Why::Own);
         Ok(Resolved { path, why, holds_model, surface })
     }
@@ -379,8 +386,13 @@ impl<'s> Base<'s> {
         if let Some((_, template, own)) = settings.endpoints.iter().find(|(op, ..)| *op == operation) {
             let mut merged = own.clone();
             merged.extend(query);
-            let plan =
-                Plan::Fill { template: template.clone(), query: merged, why: Why::Endpoint, parts: Parts::default() };
+            let plan = Plan::Fill {
+                template: template.clone(),
+                query: merged,
+                why: Why::Endpoint,
+                parts: Parts::default(),
+                model_parameter: None,
+            };
             return Ok(Route { surface, plan });
         }
         if let Some((op, path)) = self.whole
@@ -388,7 +400,7 @@ impl<'s> Base<'s> {
         {
             let template = Template::literal(path);
             let (query, parts) = (query.clone(), Parts::default());
-            let plan = Plan::Fill { template, query, why: Why::WholeUrl, parts };
+            let plan = Plan::Fill { template, query, why: Why::WholeUrl, parts, model_parameter: None };
             return Ok(Route { surface, plan });
         }
         let Some(spoken) = surface.and_then(|index| preset.surfaces.get(index)) else {
@@ -419,9 +431,17 @@ impl<'s> Base<'s> {
             Some(At::Suffix(suffix)) => (Parts { base, version, suffix: suffix.to_owned() }, composed(true)),
             Some(At::Path(_)) | None => (Parts { base, version, suffix: canonical.to_owned() }, composed(false)),
         };
-        let text = format!("{}{}{}", parts.base, parts.version, parts.suffix);
-        let template = Template::parse(&template::fill_slots(&text, slots), operation)?;
-        Ok(Route { surface, plan: Plan::Fill { template, query: query.clone(), why, parts } })
+        let text = template::fill_slots(&format!("{}{}{}", parts.base, parts.version, parts.suffix), slots);
+        // A preset's path may have one parameter, that of the model. Where the model is fixed it has its value already.
+        let (text, parameter) = text.split_once('?').unwrap_or((&text, ""));
+        let mut query = query.clone();
+        if !parameter.ends_with("={model}") {
+            query.extend(&Query::parse(parameter));
+        }
+        let usual = || operation.model_parameters().first().copied().filter(|_| base_from == BaseFrom::Preset);
+        let model_parameter = parameter.split_once('=').map(|(name, _)| name).or_else(usual).map(ToOwned::to_owned);
+        let template = Template::parse(text, operation)?;
+        Ok(Route { surface, plan: Plan::Fill { template, query, why, parts, model_parameter } })
     }
 }
 

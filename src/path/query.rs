@@ -1,6 +1,6 @@
 //! Merging the operator's query with the client's.
 
-use super::segment::decode;
+use super::segment::{decode, encoded};
 use std::borrow::Cow;
 
 /// The operator's query parameters, in order. They come from `baseUrl`, an endpoint or a credential.
@@ -13,6 +13,17 @@ struct Parameter {
     key: Vec<u8>,
     /// `key=value` as written.
     raw: String,
+}
+
+/// A parameter of the client that leaves under another name or with another value: the model of a realtime session.
+#[derive(Clone, Copy, Debug)]
+pub struct Swap<'s> {
+    /// The names it may have; decoded names are compared.
+    pub from: &'s [&'s str],
+    /// The name it leaves with; `None` keeps the one it has.
+    pub name: Option<&'s str>,
+    /// Its new value, which is percent-encoded. Where it stands there already, it stays as it is spelled.
+    pub value: &'s str,
 }
 
 impl Query {
@@ -41,15 +52,16 @@ impl Query {
     }
 
     /// Appends `?…` to `out`: the client's parameters in their order, those of the operator in the place of a client's
-    /// of the same name, the rest of them at the end. Client parameters named in `dropped` are left out.
-    pub fn append(&self, out: &mut String, client: Option<&str>, dropped: &[String]) {
+    /// of the same name, the rest of them at the end. Client parameters named in `dropped` are left out; the one that
+    /// `swap` names changes in its place, unless the operator has a parameter of its new name.
+    pub fn append(&self, out: &mut String, client: Option<&str>, dropped: &[String], swap: Option<Swap<'_>>) {
         let mut separator = '?';
         let mut push = |out: &mut String, raw: &str| {
             out.push(separator);
             out.push_str(raw);
             separator = '&';
         };
-        if self.is_empty() && dropped.is_empty() {
+        if self.is_empty() && dropped.is_empty() && swap.is_none() {
             // Nothing to merge: the client's bytes stay, a lone `?` included.
             if let Some(client) = client {
                 push(out, client);
@@ -58,7 +70,10 @@ impl Query {
         }
         let mut placed = vec![false; self.0.len()];
         for raw in client.into_iter().flat_map(parameters) {
-            let name = key(raw);
+            let sent = key(raw);
+            let swap = swap.filter(|swap| swap.from.iter().any(|from| from.as_bytes() == &*sent));
+            let name =
+                swap.and_then(|swap| swap.name).map_or_else(|| sent.clone(), |name| Cow::Borrowed(name.as_bytes()));
             if self.has(&name) {
                 for (own, placed) in self.0.iter().zip(&mut placed) {
                     if own.key == *name && !*placed {
@@ -66,6 +81,11 @@ impl Query {
                         *placed = true;
                     }
                 }
+            } else if let Some(swap) =
+                swap.filter(|swap| name != sent || text(value_of(raw)).as_deref() != Some(swap.value))
+            {
+                let name = swap.name.unwrap_or_else(|| name_of(raw));
+                push(out, &[name, "=", &encoded(swap.value)].concat());
             } else if !dropped.iter().any(|secret| secret.as_bytes() == &*name) {
                 push(out, raw);
             }
@@ -79,9 +99,23 @@ impl Query {
 /// The value of the first parameter called `name` (decoded names are compared), as sent.
 #[must_use]
 pub fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    parameters(query)
-        .find(|raw| &*key(raw) == name.as_bytes())
-        .map(|raw| raw.split_once('=').map_or("", |(_, value)| value))
+    parameters(query).find(|raw| &*key(raw) == name.as_bytes()).map(value_of)
+}
+
+/// How many parameters have one of these names (decoded names are compared), and the value of the last one that has, as
+/// sent.
+#[must_use]
+pub fn named<'q>(query: &'q str, names: &[&str]) -> (usize, &'q str) {
+    let has_name = |raw: &&str| names.iter().any(|name| name.as_bytes() == &*key(raw));
+    let values = parameters(query).filter(has_name).map(value_of);
+    values.fold((0, ""), |(count, _), value| (count.saturating_add(1), value))
+}
+
+/// The text of a value, decoded as forms are: `+` is a space. `None` where it is no UTF-8 or holds a `%` that is no escape.
+#[must_use]
+pub fn text(value: &str) -> Option<String> {
+    let spaced = value.replace('+', " ");
+    String::from_utf8(decode(&spaced)?.into_owned()).ok()
 }
 
 /// A path with its query in which the values of parameters that commonly hold secrets are `***`.
@@ -111,8 +145,17 @@ fn parameters(text: &str) -> impl Iterator<Item = &str> {
     text.split('&').filter(|raw| !raw.is_empty())
 }
 
+fn name_of(raw: &str) -> &str {
+    raw.split_once('=').map_or(raw, |(name, _)| name)
+}
+
+fn value_of(raw: &str) -> &str {
+    raw.split_once('=').map_or("", |(_, value)| value)
+}
+
+/// The decoded name.
 fn key(raw: &str) -> Cow<'_, [u8]> {
-    let key = raw.split_once('=').map_or(raw, |(key, _)| key);
+    let key = name_of(raw);
     decode(key).unwrap_or(Cow::Borrowed(key.as_bytes()))
 }
 
@@ -125,8 +168,35 @@ mod tests {
     fn merged(operator: &str, client: Option<&str>, dropped: &[&str]) -> String {
         let mut out = String::new();
         let dropped: Vec<String> = dropped.iter().map(|name| (*name).to_owned()).collect();
-        Query::parse(operator).append(&mut out, client, &dropped);
+        Query::parse(operator).append(&mut out, client, &dropped, None);
         out
+    }
+
+    #[test]
+    fn a_swapped_parameter_changes_in_its_place_unless_the_operator_has_it() {
+        for (operator, client, name, expected) in [
+            ("", "x=1&model=rt&y", Some("deployment"), "?x=1&deployment=a%2Fb%20c&y"),
+            ("v=1", "mod%65l=rt", Some("deployment"), "?deployment=a%2Fb%20c&v=1"),
+            ("v=1", "mod%65l=rt", None, "?mod%65l=a%2Fb%20c&v=1"),
+            ("", "model=a/b+c", Some("model"), "?model=a/b+c"),
+            ("", "deployment=a/b+c", Some("model"), "?model=a%2Fb%20c"),
+            ("deployment=fixed", "model=rt&x", Some("deployment"), "?deployment=fixed&x"),
+            ("model=other", "model=rt", Some("deployment"), "?deployment=a%2Fb%20c&model=other"),
+            ("", "intent=transcription", Some("model"), "?intent=transcription"),
+        ] {
+            let mut out = String::new();
+            let swap = Swap { from: &["model", "deployment"], name, value: "a/b c" };
+            Query::parse(operator).append(&mut out, Some(client), &[], Some(swap));
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_as_forms_are() {
+        assert_eq!(named("a=1&mod%65l=x&model=y", &["model", "deployment"]), (2, "y"));
+        assert_eq!(named("a=1", &["model"]), (0, ""));
+        assert_eq!(text("gpt%2D4+o").as_deref(), Some("gpt-4 o"));
+        assert_eq!((text("%zz"), text("%ff")), (None, None));
     }
 
     #[test]

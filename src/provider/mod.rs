@@ -53,7 +53,8 @@ pub enum Token {
 pub enum At {
     /// Another suffix, after base path and version prefix.
     Suffix(&'static str),
-    /// A whole path on the host, outside base path and version. A configured base path replaces it by the rule.
+    /// A whole path on the host, outside base path and version. A configured base path replaces it by the rule. Where
+    /// the query of the operation holds the model, `?name={model}` behind the path says what the parameter is called.
     Path(&'static str),
 }
 

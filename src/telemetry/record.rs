@@ -182,10 +182,10 @@ impl Record {
             || self.aborted == Some(Party::Upstream)
     }
 
-    /// Whether the status is 2xx.
+    /// Whether the status is 2xx, or 101, with which the upstream takes a WebSocket.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
+        self.status.is_some_and(|status| status == 101 || (200..300).contains(&status))
     }
 
     /// Milliseconds from the request's headers to the end.

@@ -21,6 +21,7 @@ pub mod prometheus;
 pub mod ratelimit;
 pub mod record;
 pub mod upstream;
+pub mod websocket;
 pub mod wire;
 
 pub use client::{Client, Raw, Response, raw_exchange};

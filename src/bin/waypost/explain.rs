@@ -55,14 +55,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
         Some(path) => Some(read_bytes(path).map_err(|error| format!("{}: {error}", path.display()))?),
         None => None,
     };
-    let head = Head::new(arguments.headers.iter().map(|header| field(header)).collect::<Result<_, _>>()?);
+    let method = arguments.method.to_ascii_uppercase();
+    let mut fields = vec![(":method".to_owned(), method.clone().into_bytes())];
+    for header in &arguments.headers {
+        fields.push(field(header)?);
+    }
+    let head = Head::new(fields);
     let client = Client {
         authority: arguments.host.as_deref().map(str::as_bytes),
         path: Some(arguments.path.as_bytes()),
         route: arguments.route.as_deref(),
         cluster: arguments.cluster.as_deref(),
     };
-    let method = arguments.method.to_ascii_uppercase();
     let request = Request { method: &method, client, head: &head, body: body.as_deref() };
     let explanation = explain(&document.loaded.config, request);
     let text = if arguments.json { pretty(&explanation.to_json()) } else { format!("{explanation}\n") };

@@ -2,7 +2,8 @@
 
 use super::*;
 
-// https://learn.microsoft.com/azure/ai-foundry/openai/reference (unconfirmed). The paths of deployments give way to a
+// https://learn.microsoft.com/azure/ai-foundry/openai/reference (unconfirmed),
+// …/openai/how-to/realtime-audio-websockets (2026-11). The paths of deployments give way to a
 // base path such as /openai/v1; `api-version` comes with the operator's URL. Claude is elsewhere, at /anthropic of
 // services.ai.azure.com hosts, and best configured as `claude` with that base URL:
 // https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry (2026-11).
@@ -24,6 +25,7 @@ pub(super) const AZURE: Preset = Preset {
             (Operation::AudioSpeech, At::Path("/openai/deployments/{model}/audio/speech")),
             (Operation::AudioTranscriptions, At::Path("/openai/deployments/{model}/audio/transcriptions")),
             (Operation::AudioTranslations, At::Path("/openai/deployments/{model}/audio/translations")),
+            (Operation::Realtime, At::Path("/openai/realtime?deployment={model}")),
         ],
         ..Surface::PLAIN
     }],

@@ -104,6 +104,11 @@ fn hosts_paths_and_slots_are_well_formed() {
             for (operation, at) in surface.paths {
                 let (At::Suffix(text) | At::Path(text)) = at;
                 assert!(!text.is_empty(), "{name}: {operation}");
+                // The query may name the model, where the operation has it there.
+                let text = match (operation.model_parameters(), text.strip_suffix("={model}")) {
+                    ([_, ..], Some(named)) => named.split_once('?').map_or(*text, |(path, _)| path),
+                    _ => *text,
+                };
                 let canonical = operation.suffix().and_then(slots).unwrap_or_default();
                 used.extend(path(text, name).into_iter().filter(|slot| *slot != "model" && !canonical.contains(slot)));
             }
