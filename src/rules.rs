@@ -51,6 +51,20 @@ impl Domain {
             Self::Prefix(prefix) => host.starts_with(prefix.as_str()),
         }
     }
+
+    /// Whether every host that the other pattern matches is matched by this one too.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Suffix(any) | Self::Prefix(any), _) if any.is_empty() => true,
+            (Self::Exact(name), Self::Exact(other)) => name == other || name == split_port(other).0,
+            (Self::Suffix(suffix), Self::Exact(name)) => split_port(name).0.ends_with(suffix.as_str()),
+            (Self::Prefix(prefix), Self::Exact(name)) => split_port(name).0.starts_with(prefix.as_str()),
+            (Self::Suffix(suffix), Self::Suffix(longer)) => longer.ends_with(suffix.as_str()),
+            (Self::Prefix(prefix), Self::Prefix(longer)) => longer.starts_with(prefix.as_str()),
+            (Self::Exact(_) | Self::Prefix(_), Self::Suffix(_))
+            | (Self::Exact(_) | Self::Suffix(_), Self::Prefix(_)) => false,
+        }
+    }
 }
 
 impl Conditions {
@@ -76,6 +90,25 @@ impl Conditions {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.routes.is_empty() && self.route_prefixes.is_empty() && self.domains.is_empty() && self.services.is_empty()
+    }
+
+    /// Whether every request that matches the other conditions matches these too, as far as the patterns tell.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        /// Whether each of `inner` is covered by one of `outer`.
+        fn all<T, U>(outer: &[T], inner: &[U], covers: impl Fn(&T, &U) -> bool) -> bool {
+            !inner.is_empty() && inner.iter().all(|inner| outer.iter().any(|outer| covers(outer, inner)))
+        }
+        let begins = |prefix: &String, name: &String| name.starts_with(prefix.as_str());
+        let every_host = |domain: &Domain| domain.covers(&Domain::Suffix(String::new()));
+        (self.routes.is_empty() || all(&self.routes, &other.routes, String::eq))
+            && (self.route_prefixes.is_empty()
+                || all(&self.route_prefixes, &other.routes, begins)
+                || all(&self.route_prefixes, &other.route_prefixes, begins))
+            && (self.domains.is_empty()
+                || self.domains.iter().any(every_host)
+                || all(&self.domains, &other.domains, Domain::covers))
+            && (self.services.is_empty() || all(&self.services, &other.services, String::eq))
     }
 
     /// Whether the route's name is looked at.
@@ -273,6 +306,40 @@ mod tests {
             assert!(!Conditions::new(vec![], vec![], &[dead.to_owned()], vec![]).can_hold(), "{dead}");
         }
         assert!(Conditions::new(vec![], vec![], &["b c".into(), "a.com".into()], vec![]).can_hold());
+    }
+
+    #[test]
+    fn a_rule_covers_another_where_it_matches_all_its_requests() {
+        let conditions = |text: &str| {
+            let list = |key: &str| -> Vec<String> {
+                text.split(' ').filter_map(|word| word.strip_prefix(key)).map(str::to_owned).collect()
+            };
+            Conditions::new(list("route="), list("prefix="), &list("host="), list("service="))
+        };
+        for (earlier, later, covered) in [
+            ("host=*", "host=a.com", true),
+            ("host=*", "route=r", true),
+            ("host=*", "service=s", true),
+            ("host=*.com", "host=a.com host=b.com", true),
+            ("host=*.com", "host=a.com host=b.org", false),
+            ("host=*.com", "host=*.a.com", true),
+            ("host=*.a.com", "host=*.com", false),
+            ("host=api.*", "host=api.a.*", true),
+            ("host=a.com", "host=A.com", true),
+            ("host=a.com", "host=a.com:8443", true),
+            ("host=a.com:8443", "host=a.com", false),
+            ("host=a.com", "host=a.com route=r", true),
+            ("host=a.com route=r", "host=a.com", false),
+            ("route=r", "route=r service=s", true),
+            ("prefix=team-", "route=team-a", true),
+            ("prefix=team-", "prefix=team-a", true),
+            ("prefix=team-a", "prefix=team-", false),
+            ("service=s", "service=s", true),
+            ("service=s", "service=s:443", false),
+            ("host=a.com", "route=r", false),
+        ] {
+            assert_eq!(conditions(earlier).covers(&conditions(later)), covered, "{earlier} | {later}");
+        }
     }
 
     #[test]

@@ -312,6 +312,7 @@ fn restrictions(settings: &ProviderSettings, paths: &mut PathSettings, problems:
     paths.refuse_passthrough = settings.passthrough == Some(false);
     paths.operations = settings.operations.as_ref().map(|names| {
         problems.at("operations", |problems| {
+            problems.doubts(|| names.is_empty().then_some("is empty: every request is answered with 404"));
             names
                 .iter()
                 .enumerate()

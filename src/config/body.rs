@@ -1,6 +1,7 @@
 //! What a provider's settings do to request bodies: parameters, usage, and when headers wait.
 
 use super::differences;
+use super::doubts;
 use super::problem::{Kind, Problems};
 use super::settings::{
     CustomMode, CustomSettings, IncludeUsageSetting, ParamOp, ParamSettings, ProtocolSetting, ProviderSettings,
@@ -187,6 +188,11 @@ fn param(rule: &ParamSettings, problems: &mut Problems) -> Option<Param> {
         }
         (ParamOp::Clamp, Some(value)) => clamp(value, problems)?,
     };
+    problems.at("models", |problems| {
+        for (index, pattern) in rule.models.iter().flatten().enumerate() {
+            problems.at_index(index, |problems| problems.doubts(|| doubts::plain_pattern(pattern)));
+        }
+    });
     let models = rule.models.iter().flatten().map(|model| ModelPattern::parse(model)).collect();
     Some(Param { key, below, op, models })
 }

@@ -10,6 +10,7 @@ mod address;
 mod azure;
 pub mod body;
 pub mod differences;
+mod doubts;
 pub mod problem;
 mod provider;
 #[cfg(feature = "cli")]
@@ -127,15 +128,18 @@ pub fn load_node(node: &Node) -> Loaded {
     let pool = Pool::compile(settings.providers.as_deref().unwrap_or_default(), &mut problems);
     let statistics = Statistics::compile(settings.statistics.as_ref(), None, &mut problems);
     let chosen = pool.serve(&settings, &mut problems, mark);
-    let rules = rules
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| {
-            problems.at("_rules_", |problems| {
-                problems.at_index(index, |problems| compile_rule(index, item, &pool, &statistics, problems))
-            })
-        })
-        .collect::<Vec<_>>();
+    let mut compiled: Vec<Rule> = Vec::with_capacity(rules.len());
+    for (index, item) in rules.iter().enumerate() {
+        problems.at("_rules_", |problems| {
+            problems.at_index(index, |problems| {
+                if let Some(rule) = compile_rule(index, item, &pool, &statistics, problems) {
+                    shadowed(&rule, &compiled, problems);
+                    compiled.push(rule);
+                }
+            });
+        });
+    }
+    let rules = compiled;
     let serve = chosen.unwrap_or_else(|| unclaimed(&settings, &rules, &mut problems));
     let fallback =
         Rule { name: "global".into(), conditions: Conditions::default(), serve, statistics: Rc::clone(&statistics) };
@@ -173,6 +177,16 @@ fn unclaimed(settings: &PluginSettings, rules: &[Rule], problems: &mut Problems)
         }
     }
     if denies { Serve::Denied } else { Serve::Untouched }
+}
+
+/// Warns of a rule that no request reaches, because one before it takes all of them. Only `check` says so.
+fn shadowed(rule: &Rule, earlier: &[Rule], problems: &mut Problems) {
+    if cfg!(not(target_os = "wasi"))
+        && rule.conditions.can_hold()
+        && let Some(earlier) = earlier.iter().find(|earlier| earlier.conditions.covers(&rule.conditions))
+    {
+        problems.warn(Kind::Shadowed { by: Rc::clone(&earlier.name) });
+    }
 }
 
 /// Reports an error at the current place; gives what it makes of the requests concerned.

@@ -2,6 +2,7 @@
 
 use super::differences::Difference;
 use core::fmt;
+use std::rc::Rc;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +95,11 @@ pub enum Kind {
         /// What hides it.
         reason: &'static str,
     },
+    /// A rule that no request reaches.
+    Shadowed {
+        /// The rule before it that matches all its requests: `_rules_[0]`.
+        by: Rc<str>,
+    },
     /// A pattern that no request can match.
     NeverMatches {
         /// What keeps it from matching.
@@ -154,6 +160,7 @@ impl fmt::Display for Kind {
             Self::Regex { reason } => write!(f, "the regular expression does not compile: {reason}"),
             Self::Missing { key } => write!(f, "{key} is missing"),
             Self::Unreachable { reason } => write!(f, "is never reached: {reason}"),
+            Self::Shadowed { by } => write!(f, "is never reached: {by} before it matches all its requests"),
             Self::NeverMatches { reason } => write!(f, "never matches: {reason}"),
             Self::NoSuchProvider { id } => write!(f, "no provider has the id `{id}`"),
             Self::Different(difference) => write!(f, "differs from ai-proxy: {}", difference.what()),
@@ -211,6 +218,17 @@ impl Problems {
     #[inline(never)]
     pub fn warn(&mut self, kind: Kind) {
         self.push(Severity::Warning, kind);
+    }
+
+    /// A warning at the current place, if there is something odd about it. Only `check` says it: a filter would say it on
+    /// every worker, and to nobody who looks.
+    #[inline]
+    pub fn doubts(&mut self, odd: impl FnOnce() -> Option<&'static str>) {
+        if cfg!(not(target_os = "wasi"))
+            && let Some(reason) = odd()
+        {
+            self.warn(Kind::Doubtful { reason });
+        }
     }
 
     /// A difference from the reference, touched at the current place.

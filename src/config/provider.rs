@@ -4,6 +4,7 @@ use super::address::Address;
 use super::azure;
 use super::body::BodySettings;
 use super::differences;
+use super::doubts;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{AuthSetting, CredentialSettings, ProtocolSetting, ProviderSettings};
 use super::wire::Secret;
@@ -278,6 +279,12 @@ const CONVERTED_BY_REFERENCE: &[&str] = &[
 
 fn auth(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> Auth {
     let tokens = settings.api_tokens.as_deref().unwrap_or_default();
+    // A token may be written with the scheme that its header has.
+    let scheme = match (&settings.credential, preset.credential) {
+        (Some(custom), _) => custom.prefix.as_deref().unwrap_or("Bearer "),
+        (None, Credential::Header { prefix, .. }) => prefix,
+        (None, Credential::Query { .. }) => "",
+    };
     problems.at("apiTokens", |problems| {
         for (index, token) in tokens.iter().enumerate() {
             problems.at_index(index, |problems| {
@@ -285,6 +292,8 @@ fn auth(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -
                     problems.error(Kind::Invalid { reason: "is empty" });
                 } else if !is_header_value(token.expose()) {
                     problems.error(Kind::Invalid { reason: NO_HEADER_VALUE });
+                } else {
+                    problems.doubts(|| doubts::token(token.expose(), scheme));
                 }
             });
         }
@@ -407,6 +416,7 @@ fn models(settings: &ProviderSettings, problems: &mut Problems) -> ModelMapping 
                         problems.error(Kind::Invalid { reason: "must have at most 256 bytes, with `modelAddPrefix`" })
                     }
                 }
+                problems.doubts(|| doubts::model_key(key, strip).or_else(|| doubts::model_target(key, target)));
                 if let Some(regex) = key.strip_prefix('~') {
                     if regexes.iter().any(|earlier| matches!(*earlier, "" | ".*" | "^.*$" | ".+")) {
                         problems.warn(Kind::Unreachable { reason: "an earlier regex matches everything" });

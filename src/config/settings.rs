@@ -30,6 +30,7 @@ settings! {
     inert {}
     silent {}
     deeper { ProviderSettings }
+    envelope { "_rules_", "_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_" }
 }
 
 choices! {

@@ -1,5 +1,6 @@
 //! What is recorded of requests, compiled from `statistics`.
 
+use super::doubts;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{
     AttributeRuleSetting, AttributeSettings, MetricStyleSetting, StatisticsSettings, ValueSourceSetting,
@@ -70,6 +71,14 @@ impl Statistics {
                     problems.warn(Kind::Inert { reason: "only the global `statistics` can bound the series" });
                 });
             }
+            patterns("models", settings.models.as_deref(), problems);
+            patterns("consumers", settings.consumers.as_deref(), problems);
+            let header =
+                |key, name: &Option<String>, odd: fn(&str) -> Option<&'static str>, problems: &mut Problems| {
+                    problems.at(key, |problems| problems.doubts(|| name.as_deref().and_then(odd)));
+                };
+            header("consumerHeader", &settings.consumer_header, doubts::consumer_header, problems);
+            header("session_id_header", &settings.session_id_header, doubts::header_name, problems);
             let max_series = settings.max_series.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_SERIES);
             let text = |value: &Option<String>, unset: &str| {
                 value.as_deref().filter(|value| !value.is_empty()).unwrap_or(unset).to_owned()
@@ -119,6 +128,15 @@ impl Statistics {
     }
 }
 
+/// Doubts about names with or without a star.
+fn patterns(key: &str, list: Option<&[String]>, problems: &mut Problems) {
+    problems.at(key, |problems| {
+        for (index, pattern) in list.unwrap_or_default().iter().enumerate() {
+            problems.at_index(index, |problems| problems.doubts(|| doubts::plain_pattern(pattern)));
+        }
+    });
+}
+
 /// The fields of these names. What is none is left out.
 fn flat_fields(names: &[String], problems: &mut Problems) -> Flat {
     let mut fields = Flat::NONE;
@@ -152,6 +170,14 @@ fn attributes(settings: &StatisticsSettings, problems: &mut Problems) -> Attribu
         for (index, settings) in settings.attributes.iter().flatten().enumerate() {
             problems.at_index(index, |problems| match Attribute::compile(spec(settings)) {
                 Ok(attribute) => {
+                    if matches!(
+                        settings.value_source,
+                        Some(ValueSourceSetting::RequestHeader | ValueSourceSetting::ResponseHeader)
+                    ) {
+                        problems.at("value", |problems| {
+                            problems.doubts(|| settings.value.as_deref().and_then(doubts::header_name));
+                        });
+                    }
                     if let Some(reason) = attribute.warning() {
                         problems.warn(Kind::Doubtful { reason });
                     }

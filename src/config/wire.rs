@@ -5,6 +5,7 @@
 
 use super::problem::{Kind, Problems, nearest};
 use crate::json::Node;
+use crate::provider::Preset;
 use core::fmt;
 
 /// A value that can be read from a [`Node`].
@@ -42,6 +43,7 @@ macro_rules! settings {
         inert { $($(#[doc = $inert_doc:literal])+ $inert:literal $(for [$($inert_by:literal),+])? : $reason:literal,)* }
         silent { $($silent:literal),* $(,)? }
         deeper { $($deeper:ident)? }
+        $(envelope { $($envelope:literal),* })?
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, Default)]
@@ -74,9 +76,15 @@ macro_rules! settings {
                 enum Field { $($field),+ }
                 const FIELDS: &[Field] = &[$(Field::$field),+];
                 const DEEPER: &[&[crate::config::wire::KeyInfo]] = &[$($deeper::KEYS)?];
+                const ENVELOPE: &[&str] = &[$($($envelope),*)?];
                 let mut settings = Self::default();
                 crate::config::wire::members(node, problems, &mut |key, value, problems| {
-                    let place = crate::config::wire::find(key, Self::KEYS, Self::SILENT, DEEPER, problems);
+                    let place = if Self::SILENT.contains(&key) {
+                        None
+                    } else {
+                        let keys = crate::config::wire::Keys { own: Self::KEYS, deeper: DEEPER, envelope: ENVELOPE };
+                        crate::config::wire::find(key, value, keys, node, problems)
+                    };
                     match place.and_then(|place| FIELDS.get(place)) {
                         $(Some(Field::$field) => crate::config::wire::set(&mut settings.$field, value, problems),)+
                         None => {}
@@ -106,25 +114,92 @@ pub fn set<T: Wire>(field: &mut Option<T>, node: &Node, problems: &mut Problems)
     *field = T::read(node, problems);
 }
 
-/// Where a key stands in `keys`. What is wrong with it is reported: it has no effect, it belongs elsewhere, nobody knows
-/// it.
+/// The keys that an object may have.
+#[derive(Clone, Copy)]
+pub struct Keys {
+    /// Its own.
+    pub own: &'static [KeyInfo],
+    /// Those of the objects inside it.
+    pub deeper: &'static [&'static [KeyInfo]],
+    /// Those of the envelope, which are read elsewhere.
+    pub envelope: &'static [&'static str],
+}
+
+/// Where a key of `object` stands in its keys, if its value is to be read. What is wrong with it is reported: it has no
+/// effect, it belongs elsewhere, nobody knows it.
 #[inline(never)]
-pub fn find(
-    key: &str,
-    keys: &'static [KeyInfo],
-    silent: &[&str],
-    deeper: &[&[KeyInfo]],
-    problems: &mut Problems,
-) -> Option<usize> {
-    let place = keys.iter().position(|info| info.key == key);
-    match place.and_then(|place| keys.get(place)) {
-        Some(KeyInfo { inert: Some(reason), .. }) => problems.warn(Kind::Inert { reason }),
+pub fn find(key: &str, value: &Node, keys: Keys, object: &Node, problems: &mut Problems) -> Option<usize> {
+    let place = keys.own.iter().position(|info| info.key == key);
+    match place.and_then(|place| keys.own.get(place)) {
+        // A console writes out what is switched off.
+        Some(info) if asks_nothing(value) && (info.inert.is_some() || !is_for(info, object)) => return None,
+        Some(KeyInfo { inert: Some(reason), .. }) if !is_done_anyway(key, value) => {
+            problems.warn(Kind::Inert { reason });
+        }
         Some(_) => {}
-        None if silent.contains(&key) => {}
-        None if deeper.iter().any(|keys| keys.iter().any(|info| info.key == key)) => problems.error(Kind::MisplacedKey),
-        None => problems.warn(Kind::UnknownKey { meant: nearest(key, &mut keys.iter().map(|info| info.key)) }),
+        None if keys.deeper.iter().any(|keys| keys.iter().any(|info| info.key == key)) => {
+            problems.error(Kind::MisplacedKey);
+        }
+        None => {
+            let meant = meant(key, keys, object);
+            let letters = |key: &str| key.replace('_', "").to_ascii_lowercase();
+            if meant.is_some_and(|meant| is_envelope(meant) && letters(meant) == letters(key)) {
+                // Rules that are not read would leave their requests to whatever serves the rest.
+                problems.error(Kind::UnknownKey { meant });
+            } else {
+                problems.warn(Kind::UnknownKey { meant });
+            }
+        }
     }
     place
+}
+
+/// The key that is meant by one that nobody knows.
+fn meant(key: &str, keys: Keys, object: &Node) -> Option<&'static str> {
+    /// Bytes that a word must have to be looked for at the end of longer keys.
+    const WORD: usize = 4;
+    let lower = key.to_ascii_lowercase();
+    let own = || keys.own.iter().filter(|info| is_for(info, object));
+    // Keys of one type begin with its name: `version` of a `claude` is its `claudeVersion`.
+    let ends = |info: &&KeyInfo| !info.used_by.is_empty() && info.key.to_ascii_lowercase().ends_with(&lower);
+    let begins = |info: &&KeyInfo| type_of(object).is_some_and(|name| info.key.starts_with(name));
+    let of_type = own().filter(ends).find(begins).or_else(|| own().find(ends)).filter(|_| key.len() >= WORD);
+    of_type
+        .map(|info| info.key)
+        .or_else(|| nearest(key, &mut own().map(|info| info.key).chain(keys.envelope.iter().copied())))
+}
+
+fn type_of(object: &Node) -> Option<&str> {
+    match object.get("type") {
+        Some(Node::Text(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether a key has an effect for the type that the object has.
+fn is_for(info: &KeyInfo, object: &Node) -> bool {
+    info.used_by.is_empty()
+        || type_of(object).is_none_or(|name| {
+            let preset = Preset::find(name).map_or(name, |preset| preset.name);
+            info.used_by.contains(&name) || info.used_by.contains(&preset)
+        })
+}
+
+/// Whether a value is what consoles write for something that is not used: empty, `false`, or `{enabled: false, …}`.
+fn asks_nothing(value: &Node) -> bool {
+    match value {
+        Node::Null | Node::Bool(false) => true,
+        Node::Bool(true) => false,
+        Node::Number(number) => !number.bytes().any(|digit| matches!(digit, b'1'..=b'9')),
+        Node::Text(text) => text.is_empty() || text.eq_ignore_ascii_case("false"),
+        Node::List(items) => items.iter().all(asks_nothing),
+        Node::Map(members) => members.is_empty() || value.get("enabled").is_some_and(asks_nothing),
+    }
+}
+
+/// Whether a key without effect asks for what happens without it.
+fn is_done_anyway(key: &str, value: &Node) -> bool {
+    key == "reasoningContentMode" && matches!(value, Node::Text(mode) if mode.eq_ignore_ascii_case("passthrough"))
 }
 
 /// Walks the members of an object; `None` where `node` is none. Keys of the form `_…_` belong to the envelope.

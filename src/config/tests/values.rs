@@ -238,3 +238,85 @@ fn keys_of_the_reference_without_effect_say_so() {
         ]
     );
 }
+
+#[test]
+fn what_a_console_writes_out_as_switched_off_is_no_mistake() {
+    // higress#2213, operator B10.
+    for (provider_type, key, value) in [
+        ("openai", "failover", json!({ "enabled": false })),
+        ("openai", "failover", json!({ "enabled": false, "failureThreshold": 3 })),
+        ("openai", "failover", json!({})),
+        ("openai", "failover", Value::Null),
+        ("openai", "retryOnFailure", json!({ "enabled": false })),
+        ("openai", "retryOnFailure", json!({ "enabled": "false" })),
+        ("openai", "promoteThinkingOnEmpty", json!(false)),
+        ("openai", "reasoningContentMode", json!("passthrough")),
+        ("openai", "logUpstreamErrorResponseBody", json!("false")),
+        ("claude", "claudeCodeMode", json!(false)),
+        ("qwen", "qwenEnableSearch", json!(false)),
+        ("qwen", "qwenFileIds", json!([])),
+        ("qwen", "qwenFileIds", json!([""])),
+        ("gemini", "geminiThinkingBudget", json!(0)),
+        ("gemini", "geminiSafetySetting", json!({})),
+        // Of other types, and empty.
+        ("openai", "azureServiceUrl", json!("")),
+        ("groq", "openaiCustomUrl", json!("")),
+        ("openai", "qwenFileIds", json!([])),
+        ("openai", "claudeCodeMode", json!(false)),
+        ("openai", "ollamaServerPort", json!(0)),
+    ] {
+        let mut provider = json!({ "type": provider_type, "apiTokens": ["t"] });
+        provider[key] = value;
+        let loaded = loaded(&json!({ "provider": provider }));
+        let warnings: Vec<_> = problems(&loaded).into_iter().filter(|line| !line.starts_with("difference")).collect();
+        assert_eq!(warnings, Vec::<String>::new(), "{provider}");
+    }
+    for (provider_type, key, value) in [
+        ("openai", "failover", json!({ "enabled": true })),
+        ("openai", "failover", json!({ "failureThreshold": 3 })),
+        ("openai", "reasoningContentMode", json!("ignore")),
+        ("claude", "claudeCodeMode", json!(true)),
+        ("qwen", "qwenFileIds", json!(["file-1"])),
+        ("openai", "azureServiceUrl", json!("https://a.com")),
+    ] {
+        let mut provider = json!({ "type": provider_type, "apiTokens": ["t"] });
+        provider[key] = value;
+        let loaded = loaded(&json!({ "provider": provider }));
+        assert!(problems(&loaded)[0].starts_with(&format!("warning provider.{key}: has no effect")), "{provider}");
+    }
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_named_by_what_the_type_has() {
+    for (provider_type, key, meant) in [
+        ("claude", "version", "claudeVersion"),
+        ("bedrock", "version", "apiVersion"),
+        ("azure", "version", "apiVersion"),
+        ("openai", "version", "versionPrefix"),
+        ("bedrock", "region", "awsRegion"),
+        ("vertex", "region", "vertexRegion"),
+        ("ollama", "serverHost", "ollamaServerHost"),
+        ("openai", "customUrl", "openaiCustomUrl"),
+        ("openai", "apiToken", "apiTokens"),
+        ("openai", "apiKey", "apiTokens"),
+    ] {
+        let mut provider = json!({ "type": provider_type, "auth": "none", "awsRegion": "r", "vertexRegion": "r" });
+        provider[key] = json!("x");
+        let loaded = loaded(&json!({ "provider": provider }));
+        let line = problems(&loaded).into_iter().find(|line| line.contains("unknown key"));
+        let expected = format!("warning provider.{key}: unknown key; did you mean `{meant}`?");
+        assert_eq!(line, Some(expected), "{provider_type}");
+    }
+}
+
+#[test]
+fn rules_under_another_spelling_are_an_error_and_other_keys_a_warning() {
+    for (key, severity) in
+        [("rules", "error"), ("Rules", "error"), ("_Rules_", "error"), ("rule", "warning"), ("roles", "warning")]
+    {
+        let mut document = json!({ "provider": { "type": "groq", "apiTokens": ["t"] } });
+        document[key] = json!([{ "_match_domain_": "a.com" }]);
+        let found = problems(&loaded(&document));
+        assert!(found[0].starts_with(&format!("{severity} {key}: unknown key")), "{found:?}");
+    }
+}
