@@ -1,7 +1,8 @@
 //! Keys that ai-statistics finds by itself, in the dialects of OpenAI and Anthropic.
 
 use super::Rule;
-use super::gjson::{Items, element, walk};
+use super::gjson::{element, walk};
+use crate::json::Items;
 
 /// A built-in key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

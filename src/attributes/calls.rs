@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::builtin::is_something;
 use super::capture::text as any_text;
 use super::clip::first;
-use super::gjson::{Items, walk};
-use crate::json::{decode, write_literal};
+use super::gjson::walk;
+use crate::json::{Items, decode, write_literal};
 
 /// How many tool calls of one response are kept.
 pub const MAX_CALLS: usize = 128;

@@ -5,7 +5,8 @@
 //! | [`Scanner`], and [`Editor`] over it | request bodies: finds the top-level members it was asked for, and the short strings in one place further in ([`Watch`]), and splices new bytes in | all of it | constant |
 //! | [`edit`], [`splices`] | the same for a body that is held as a whole | all of it | the new body |
 //! | [`Walker`] | responses: finds the values at any known places ([`Paths`]) as they pass | nothing | constant |
-//! | [`parse`] to a [`Node`] | configurations, and the few bodies whose inside is rebuilt: a tree that keeps order and spelling | all of it | the whole document |
+//! | [`parse`] to a [`Node`] | configurations, and values that are recorded: a tree that keeps order and spelling | all of it | the whole document |
+//! | `Items` | stepping through an array or object that is in memory and was validated before | nothing | none |
 //! | `attributes::gjson` | one value by a path that an operator wrote, in a document that was kept | nothing | none |
 //!
 //! Strings are read by [`decode`] and written by [`literal`] and [`write_literal`]; a [`Node`] writes itself;
@@ -43,8 +44,10 @@
 mod block;
 mod edit;
 mod error;
+mod items;
 mod keys;
 mod merge;
+mod order;
 mod parse;
 mod scan;
 mod string;
@@ -54,9 +57,12 @@ mod walk;
 pub(crate) use block::Pairs;
 pub use edit::{Appender, Edit, Editor, Members, Output, Splice, Wants, apply, edit, splices};
 pub use error::{Error, ErrorKind};
+pub(crate) use items::{Item, Items, around, skip_space, split_value};
 pub use keys::{Keys, KeysError, MAX_KEYS, Watch};
 pub use merge::merge_member;
+pub(crate) use order::in_order;
 pub use parse::{Reason, SyntaxError, parse};
+pub(crate) use scan::is_number;
 pub use scan::{Event, MAX_DEPTH, MAX_KEY, MAX_MEMBER, MAX_NESTED, Member, Scanner};
 pub use string::{DecodeError, decode, literal, write_literal};
 pub use tree::Node;

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use self::event::{ESCAPE, LIST_DEPTH};
 pub use self::event::{Event, MAX_DEPTH, MAX_KEY, MAX_MEMBER, MAX_NESTED, Member};
 use self::number::Number;
+pub(crate) use self::number::is_number;
 use self::text::Text;
 use super::error::{Error, ErrorKind};
 use super::keys::{Keys, Watch};

@@ -8,7 +8,7 @@
 //! stands there is read, merged and written back.
 
 use super::fields::{Fields, Flat, Value};
-use crate::json::{Node, decode, parse};
+use crate::json::{Node, decode, in_order, parse};
 use core::fmt::Write;
 
 /// Longest text of one field, in bytes; longer ones are cut at a character. Attributes have a limit of their own.
@@ -144,15 +144,19 @@ fn attribute(json: &str) -> Node {
     parse(json.as_bytes()).unwrap_or_else(|_| Node::Text(json.to_owned()))
 }
 
-/// An object whose keys are sorted by bytes and stand once.
+/// An object that is written with its keys sorted by bytes. Of several members with one key the last counts.
 #[derive(Default)]
 struct Object<'a>(Vec<(&'a str, Value<'a>)>);
 
 impl<'a> Object<'a> {
+    /// Up to so many members are kept in order as they come. Of more, each would have to move half of the others: a
+    /// value that is recorded has as many keys as its sender likes, in the order that takes longest.
+    const FEW: usize = 64;
+
     /// Puts a member in its place, or in the place of the one of that name.
     fn put(&mut self, key: &'a str, value: Value<'a>) {
         // Most come in order.
-        if self.0.last().is_none_or(|(last, _)| *last < key) {
+        if self.0.len() >= Self::FEW || self.0.last().is_none_or(|(last, _)| *last < key) {
             return self.0.push((key, value));
         }
         let at = self.0.partition_point(|(known, _)| *known < key);
@@ -164,12 +168,20 @@ impl<'a> Object<'a> {
 
     fn write(&self, out: &mut String) {
         let mut separator = "{";
-        for (key, value) in &self.0 {
+        let mut member = |(key, value): &(&str, Value<'_>)| {
             out.push_str(separator);
             separator = ",";
             write_text(out, key);
             out.push(':');
             value.write(out);
+        };
+        if self.0.len() <= Self::FEW {
+            self.0.iter().for_each(member);
+        } else {
+            let sorted = in_order(&mut self.0.iter().map(|(key, _)| *key));
+            let next = sorted.iter().skip(1).map(|(key, _)| Some(key)).chain([None]);
+            let last_of_its_key = sorted.iter().zip(next).filter(|((key, _), next)| *next != Some(key));
+            last_of_its_key.filter_map(|((_, place), _)| self.0.get(*place)).for_each(&mut member);
         }
         out.push_str(if self.0.is_empty() { "{}" } else { "}" });
     }

@@ -16,15 +16,12 @@
 //! Of a key that occurs twice the first occurrence is found, as GJSON finds it. Text that is not JSON gives nothing or
 //! text that is not JSON; who keeps a value validates it.
 
-mod items;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-pub(super) use self::items::Items;
-use self::items::{Item, skip_space, split_value};
-use crate::json;
+use crate::json::{self, Item, Items, skip_space, split_value};
 
 /// How many components a path can have. Evaluation recurses at most once for each.
 pub const MAX_PARTS: usize = 32;

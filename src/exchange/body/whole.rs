@@ -8,6 +8,7 @@ use crate::config::Provider;
 use crate::error::Error;
 use crate::exchange::head::Head;
 use crate::json::{self, Output};
+use crate::messages::Repeated;
 use crate::multipart;
 use crate::operation::Operation;
 use std::rc::Rc;
@@ -51,9 +52,8 @@ pub(in crate::exchange) fn whole(
     }
     let mut changed = json::edit(request.keys().clone(), body, &mut request)?;
     if edits_messages(provider, operation) {
-        let tree =
-            json::parse(changed.as_deref().unwrap_or(body)).map_err(|_| Error::InvalidBody("is nested too deeply"))?;
-        let edited = provider.body.messages.apply(tree).map(|tree| tree.to_json().into_bytes());
+        let edited = provider.body.messages.apply(changed.as_deref().unwrap_or(body));
+        let edited = edited.map_err(|Repeated| Error::InvalidBody("names a member of a message twice"))?;
         changed = edited.or(changed);
     }
     let changed = changed.filter(|_| is_edited(provider, operation, &format, asks));

@@ -39,6 +39,13 @@ pub(super) enum Stop {
     OutOfRange,
 }
 
+/// Whether a text is one number, and not larger than a double.
+pub(crate) fn is_number(text: &[u8]) -> bool {
+    let mut number = Number::START;
+    // What follows a number decides whether it is complete.
+    matches!(number.run(text), (Stop::More, _)) && matches!(number.run(b" "), (Stop::Done, _))
+}
+
 /// A number on the way. The value is followed the way `serde_json` computes it, so that both refuse the same numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number {

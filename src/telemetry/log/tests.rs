@@ -313,3 +313,18 @@ fn the_fields_of_other_plugins_stay() {
         assert_eq!(object(&ai_log(&Fields::of(&record), Some(old.as_bytes())).unwrap())["input_token"], 1, "{old}");
     }
 }
+
+#[test]
+fn many_members_are_sorted_as_few_are() {
+    for count in [Object::FEW - 1, Object::FEW, Object::FEW + 1, 3 * Object::FEW] {
+        let keys: Vec<String> = (0..count).map(|n| format!("k{:03}", n * 7 % count)).collect();
+        let mut object = Object::default();
+        for round in [1, 2] {
+            keys.iter().for_each(|key| object.put(key, Value::Number(round)));
+        }
+        let mut out = String::new();
+        object.write(&mut out);
+        let members: std::collections::BTreeMap<&str, u8> = keys.iter().map(|key| (key.as_str(), 2)).collect();
+        assert_eq!(out, serde_json::to_string(&members).unwrap().replace('"', "\\\""), "{count}");
+    }
+}

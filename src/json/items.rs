@@ -1,29 +1,29 @@
-//! Steps through JSON text without a tree and without recursion. Lenient: it finds where values end, it does not
-//! validate them.
+//! Steps through JSON text that is in memory, without a tree and without recursion. It finds where values end and does
+//! not validate them: whoever must rely on it has a [`Scanner`](super::Scanner) look at the text first.
 
 use core::iter::FusedIterator;
 
 /// The elements of an array or the members of an object, in order.
 #[derive(Clone, Debug)]
-pub(in crate::attributes) struct Items<'a> {
+pub(crate) struct Items<'a> {
     rest: &'a [u8],
     object: bool,
 }
 
 /// One element or member.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::attributes) struct Item<'a> {
+pub(crate) struct Item<'a> {
     /// The raw key with its quotes; empty in an array.
-    pub(in crate::attributes) key: &'a [u8],
+    pub(crate) key: &'a [u8],
     /// The raw value.
-    pub(in crate::attributes) value: &'a [u8],
+    pub(crate) value: &'a [u8],
     /// Key, colon and value; the value in an array.
-    pub(in crate::attributes) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 impl<'a> Items<'a> {
     /// `None` where the text starts with neither brace nor bracket.
-    pub(in crate::attributes) fn of(container: &'a [u8]) -> Option<Self> {
+    pub(crate) fn of(container: &'a [u8]) -> Option<Self> {
         match container.split_first() {
             Some((b'{', rest)) => Some(Self { rest, object: true }),
             Some((b'[', rest)) => Some(Self { rest, object: false }),
@@ -32,7 +32,7 @@ impl<'a> Items<'a> {
     }
 
     /// Whether these are the members of an object.
-    pub(in crate::attributes) const fn is_object(&self) -> bool {
+    pub(crate) const fn is_object(&self) -> bool {
         self.object
     }
 }
@@ -64,7 +64,7 @@ impl FusedIterator for Items<'_> {}
 
 /// Splits off the value that the text starts with; `None` where there is none or where it does not end.
 #[inline(never)]
-pub(in crate::attributes) fn split_value(json: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_value(json: &[u8]) -> Option<(&[u8], &[u8])> {
     match json.first()? {
         b'"' => split_string(json),
         b'{' | b'[' => split_container(json),
@@ -112,9 +112,15 @@ fn split_container(json: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// What stands before and behind a part of a text, which must be a part of it.
+pub(crate) fn around<'a>(text: &'a [u8], part: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    Some((text.get(..start)?, text.get(start.checked_add(part.len())?..)?))
+}
+
 /// Skips whitespace.
 #[inline(never)]
-pub(in crate::attributes) fn skip_space(json: &[u8]) -> &[u8] {
+pub(crate) fn skip_space(json: &[u8]) -> &[u8] {
     let mut rest = json;
     while let Some((b' ' | b'\t' | b'\n' | b'\r', tail)) = rest.split_first() {
         rest = tail;
