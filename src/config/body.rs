@@ -25,7 +25,7 @@ pub struct BodySettings {
     pub system_role: bool,
     /// Whether the headers of every body that changes wait for it.
     pub hold_headers: bool,
-    /// How long a held request waits for a body the host does not deliver, in milliseconds; 0 is for ever.
+    /// How long the host may keep back what it has received of a held request's body, in milliseconds; 0 is for ever.
     pub hold_timeout_ms: u32,
     /// The longest `content-length` that is held, in bytes.
     pub max_held_bytes: u64,
@@ -44,7 +44,7 @@ pub struct BodySettings {
 /// Members that are acted on whatever is configured; parameters follow in [`BodySettings::generation_keys`].
 pub const FIXED_KEYS: [&str; 3] = ["model", "stream", "stream_options"];
 
-/// How long a held request waits for its body when nothing else is configured, in milliseconds.
+/// How long the host may keep bytes of a held body back when nothing else is configured, in milliseconds.
 pub const HOLD_TIMEOUT_MS: u32 = 2_000;
 
 /// The longest body that is held when nothing else is configured, in bytes: Envoy's own default for what it buffers for
@@ -74,6 +74,14 @@ impl BodySettings {
                     names.push(name);
                 }
             }
+        }
+        if settings.hold_timeout == Some(0) {
+            problems.at("holdTimeout", |problems| {
+                problems.warn(Kind::Doubtful {
+                    reason: "with 0, a host that keeps the body of a held request back is not found out: without \
+                             `allow_on_headers_stop_iteration` in Envoy such a request gets no answer until Envoy gives it up",
+                });
+            });
         }
         let generation_keys = keys(&names, problems)?;
         let chat_keys = generation_keys.clone().watching(Watch { list: "messages", key: "role" });

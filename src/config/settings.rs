@@ -250,8 +250,9 @@ settings! {
         /// `content-length` goes upstream instead of a chunked body. Bounded by `maxHeldBodyBytes`.
         hold_headers: bool = "holdHeaders",
         /// Hold timeout
-        /// Milliseconds after which a request whose headers are held, and whose body a host does not deliver, is
-        /// answered with 500. 2000 if unset; 0 waits for ever.
+        /// Milliseconds for which a host may keep back bytes of a body that it has received while the headers are held;
+        /// then the request is answered with 500. The time a client takes to send them does not count. 2000 if unset; 0
+        /// waits for ever, also on a host that never delivers.
         hold_timeout: u32 = "holdTimeout",
         /// Longest held body
         /// Bytes of `content-length` above which a request that has to be held is answered with 413 at once. 1 MiB if

@@ -75,6 +75,13 @@ impl Head {
         values.next().filter(|_| values.next().is_none())
     }
 
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let sizes = self.fields.iter().map(|field| field.size.saturating_add(field.value.len()));
+        sizes.fold(0, usize::saturating_add)
+    }
+
     /// Whether a header of that name is there.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

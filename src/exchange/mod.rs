@@ -80,8 +80,10 @@ pub enum HeadersEffect {
     Hold {
         /// How long a host may keep the body back, in milliseconds; 0 is for ever.
         timeout_ms: u32,
-        /// The answer where it does.
-        deaf: Reply,
+        /// The bytes of the headers that are held, names and values.
+        head_size: usize,
+        /// What the client speaks, for the answer where the host does keep it back: [`Error::HoldNotHonoured`].
+        dialect: Dialect,
     },
     /// Answer.
     Reply(Reply),
@@ -181,9 +183,9 @@ impl Exchange {
                 if let Some(error) = unholdable(&provider, operation, &request.head) {
                     return HeadersEffect::Reply(self.refuse(&error, dialect));
                 }
-                let timeout_ms = provider.body.hold_timeout_ms;
+                let (timeout_ms, head_size) = (provider.body.hold_timeout_ms, request.head.size());
                 self.state = State::Whole { request: Box::new(request), provider, dialect, held: true };
-                HeadersEffect::Hold { timeout_ms, deaf: Error::HoldNotHonoured.reply(dialect) }
+                HeadersEffect::Hold { timeout_ms, head_size, dialect }
             }
             (Verdict::Send(Upstream { edits, flow, credential_at, model, .. }), Some(provider)) => {
                 if let Some(meter) = &mut self.meter {

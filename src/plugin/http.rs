@@ -2,11 +2,12 @@
 
 use super::{host, report};
 use crate::config::Config;
-use crate::error::Reply;
+use crate::error::{Error, Reply};
 use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::Edits;
 use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
-use crate::hold::{Advice, Holds};
+use crate::hold::{Advice, Held, Holds, WATCH_EVERY_MS};
+use crate::operation::Dialect;
 use crate::telemetry::{Flat, Series, log};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -80,17 +81,15 @@ impl Http {
     }
 
     /// Holds the headers, watched for as long as it is not known whether the host delivers the body all the same.
-    fn hold(&self, timeout_ms: u32, deaf: Reply) -> Action {
-        /// How often watched requests are looked at.
-        const WATCH_EVERY: Duration = Duration::from_millis(100);
+    fn hold(&self, timeout_ms: u32, head_size: usize, dialect: Dialect) -> Action {
         let Ok(mut holds) = self.holds.try_borrow_mut() else { return Action::Pause };
-        match holds.begin(self.id, host::now_ns(), timeout_ms, deaf) {
+        match holds.begin(self.id, host::now_ns(), Held::new(timeout_ms, head_size, dialect)) {
             Advice::Hold => Action::Pause,
-            Advice::HoldAndWatch => {
-                host::tick_every(WATCH_EVERY);
+            Advice::HoldAndTick => {
+                host::tick_every(Duration::from_millis(WATCH_EVERY_MS));
                 Action::Pause
             }
-            Advice::Answer(reply) => answer(&reply),
+            Advice::Answer => answer(&Error::HoldNotHonoured.reply(dialect)),
         }
     }
 
@@ -169,9 +168,9 @@ impl HttpContext for Http {
                 self.show_model();
                 Action::Continue
             }
-            HeadersEffect::Hold { timeout_ms, deaf } => {
+            HeadersEffect::Hold { timeout_ms, head_size, dialect } => {
                 keep_route();
-                self.hold(timeout_ms, deaf)
+                self.hold(timeout_ms, head_size, dialect)
             }
             HeadersEffect::Reply(reply) => answer(&reply),
         }

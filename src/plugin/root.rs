@@ -3,7 +3,8 @@
 use super::host;
 use super::http::Http;
 use crate::config::{self, Config, problem::Severity};
-use crate::hold::Holds;
+use crate::error::Error;
+use crate::hold::{Holds, Sight};
 use crate::telemetry::Series;
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -53,17 +54,22 @@ impl RootContext for Root {
         Some(Box::new(Http::new(id, config, Rc::clone(&self.holds), Rc::clone(&self.series))))
     }
 
-    /// Answers the requests whose bodies the host keeps back.
+    /// Answers requests whose bodies the host keeps back.
     fn on_tick(&mut self) {
         let Ok(mut holds) = self.holds.try_borrow_mut() else { return };
-        let overdue = holds.overdue(host::now_ns());
-        if !holds.is_watching() {
+        let looked = holds.tick(host::now_ns(), &mut |context| {
+            if !host::act_on(context) {
+                return Sight::Gone;
+            }
+            host::received().map_or(Sight::Unknown, Sight::Received)
+        });
+        drop(holds);
+        if looked.stops {
             host::tick_every(Duration::ZERO);
         }
-        drop(holds);
-        for (context, reply) in overdue {
+        for (context, dialect) in looked.answers {
             if host::act_on(context) {
-                host::reply(&reply);
+                host::reply(&Error::HoldNotHonoured.reply(dialect));
             }
         }
     }
