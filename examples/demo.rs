@@ -77,7 +77,8 @@ const CASES: &[Case] = &[
     post(OPENROUTER, "/v1/embeddings", "openrouter.ai", "/api/v1/embeddings").note("one rule for every endpoint"),
     get(OPENROUTER, "/v1/models?category=programming", "openrouter.ai", "/api/v1/models?category=programming")
         .note("queries stay"),
-    get(OPENROUTER, "/v1/credits", "openrouter.ai", "/api/v1/credits").note("also for what Waypost does not know"),
+    get(CORP, "/v1/vector_stores/vs_1/files", "llm.corp.example", "/v1/vector_stores/vs_1/files")
+        .note("also for what names no model"),
     post(CORP, "/v1/chat/completions", "llm.corp.example", "/v1/chat/completions")
         .note("a host alone keeps /v1 (higress#3130)"),
     post(CORP, "/chat/completions", "llm.corp.example", "/v1/chat/completions").note("clients need not send it"),

@@ -65,7 +65,7 @@ fn with_body(config: &Config, request: &Request<'_>, provider: &Rc<Provider>, de
         Verdict::NeedsBody => true,
         Verdict::Send(upstream) if upstream.flow == Flow::Buffer => true,
         Verdict::Send(upstream) if upstream.flow == Flow::Chunks => false,
-        Verdict::Send(_) | Verdict::Untouched | Verdict::Refuse(..) => return,
+        Verdict::Send(_) | Verdict::Untouched | Verdict::Answer(_) | Verdict::Refuse(..) => return,
     };
     let found = match (unholdable(provider, decision.operation, request.head).filter(|_| holds), request.body) {
         (Some(error), _) => Err(error),
@@ -100,7 +100,7 @@ impl Explanation {
     pub fn upstream(&self) -> Option<(Option<&str>, String)> {
         match &self.decision.verdict {
             Verdict::Send(upstream) => Some((upstream.authority(), upstream.shown_path())),
-            Verdict::Untouched | Verdict::NeedsBody | Verdict::Refuse(..) => None,
+            Verdict::Untouched | Verdict::NeedsBody | Verdict::Answer(_) | Verdict::Refuse(..) => None,
         }
     }
 
@@ -147,6 +147,7 @@ impl Explanation {
 const fn outcome(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Untouched => "untouched",
+        Verdict::Answer(_) => "answer",
         Verdict::NeedsBody => "needs_body",
         Verdict::Send(_) => "send",
         Verdict::Refuse(..) => "refuse",
@@ -177,8 +178,9 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
     if let Some(provider) = &decision.provider {
         step("provider", format!("{}, {}", provider.label(), provider.preset.title));
     }
-    step("operation", operation(&path));
+    step("operation", operation(request.method, decision.operation, &path));
     match &decision.verdict {
+        Verdict::Answer(_) => step("reply", "a client asks whether there is a server: answered here".to_owned()),
         Verdict::Untouched => step("reply", "no provider is configured here: the request passes untouched".to_owned()),
         Verdict::NeedsBody => {
             step("body", "the upstream path holds the model: headers are held until the body is there".to_owned())
@@ -244,9 +246,12 @@ fn rule(config: &Config, request: &Request<'_>, rule: &str) -> String {
     }
 }
 
-fn operation(path: &ClientPath<'_>) -> String {
+fn operation(method: &str, operation: Operation, path: &ClientPath<'_>) -> String {
     let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
-    match path.operation {
+    match operation {
+        Operation::Passthrough if path.operation != operation => {
+            format!("passthrough: a request with {method} uses no operation and gets no credential")
+        }
         Operation::Passthrough => format!("passthrough: `{}` is no known operation", path.path),
         operation => format!(
             "{operation}: suffix `{}`, version {}, client prefix {}",
@@ -341,9 +346,9 @@ impl fmt::Display for Explanation {
                     upstream.shown_path()
                 )
             }
-            (_, Some((status, body))) => format!("{status} {body}"),
+            (_, Some((status, body))) => format!("{status} {body}").trim_end().to_owned(),
             (Verdict::NeedsBody, _) => "depends on the body: give it with --body".to_owned(),
-            (Verdict::Untouched | Verdict::Refuse(..), None) => "untouched".to_owned(),
+            (Verdict::Untouched | Verdict::Answer(_) | Verdict::Refuse(..), None) => "untouched".to_owned(),
         };
         write!(f, "{:<WIDTH$}  {arrow}", "=>")
     }

@@ -45,11 +45,14 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// Whether a suffix may stand behind anything, or only where nothing but a client prefix can precede it.
+/// Whether a suffix may stand behind anything, or only where nothing but a client prefix can precede it; and whether
+/// anything may follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Anywhere,
     Anchored,
+    /// As [`Self::Anchored`], and everything below it is the same operation: a whole family of resources, with its ids.
+    Family,
 }
 
 /// What the request body of an operation is made of, as far as it is looked into.
@@ -141,7 +144,7 @@ macro_rules! operations {
             name: $name,
             dialect: Dialect::$dialect,
             suffix: $suffix,
-            ending: ending($suffix),
+            ending: if matches!(Place::$place, Place::Family) { None } else { ending($suffix) },
             place: Place::$place,
             body: BodyKind::$body,
             work: Work::$work,
@@ -171,6 +174,10 @@ operations! {
     InvokeModel "invoke_model" Bedrock Anywhere Other Costs "/model/{model}/invoke";
     InvokeModelStream "invoke_model_stream" Bedrock Anywhere Other Costs "/model/{model}/invoke-with-response-stream";
     CountModelTokens "count_model_tokens" Bedrock Anywhere Other Free "/model/{model}/count-tokens";
+
+    // Stored chat completions of OpenAI's. Behind no version they end like Anthropic's messages.
+    StoredCompletionMessages "stored_completion_messages" OpenAi Anchored Other Free "/chat/completions/{completion_id}/messages";
+    StoredCompletion "stored_completion" OpenAi Anchored Other Free "/chat/completions/{completion_id}";
 
     // Anthropic. https://docs.claude.com/en/api/overview
     CountTokens "count_tokens" Anthropic Anywhere Json Free "/messages/count_tokens" as "anthropic/v1/messages/count_tokens";
@@ -225,15 +232,34 @@ operations! {
     FineTuningJob "fine_tuning_job" OpenAi Anchored Other Free "/fine_tuning/jobs/{fine_tuning_job_id}";
     FineTuningJobs "fine_tuning_jobs" OpenAi Anchored Json Free "/fine_tuning/jobs";
 
+    VideoCharacter "video_character" OpenAi Anchored Other Free "/videos/characters/{character_id}";
     VideoContent "video_content" OpenAi Anchored Other Free "/videos/{video_id}/content" as "openai/v1/retrievevideocontent";
     VideoRemix "video_remix" OpenAi Anchored Other Free "/videos/{video_id}/remix" as "openai/v1/videoremix";
     Video "video" OpenAi Anchored Other Free "/videos/{video_id}" as "openai/v1/retrievevideo";
     Videos "videos" OpenAi Anchored JsonOrForm Free "/videos" as "openai/v1/videos";
 
+    RealtimeCall "realtime_call" OpenAi Anchored Other Free "/realtime/calls/{call_id}/{action}";
+    RealtimeClientSecrets "realtime_client_secrets" OpenAi Anchored Other Free "/realtime/client_secrets";
+    RealtimeTranscriptionSessions "realtime_transcription_sessions" OpenAi Anchored Other Free "/realtime/transcription_sessions";
+    RealtimeSessions "realtime_sessions" OpenAi Anchored Json Free "/realtime/sessions";
     RealtimeCalls "realtime_calls" OpenAi Anchored ModelInQuery Free "/realtime/calls";
     Realtime "realtime" OpenAi Anywhere ModelInQuery Free "/realtime" as "openai/v1/realtime";
     Model "model" OpenAi Anchored Other Free "/models/{model}";
     Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
+
+    // Families: resources of OpenAI's that name no model, with everything below them. A run of a thread says what it
+    // cost. https://github.com/openai/openai-python/blob/main/api.md (2026-11)
+    Assistants "assistants" OpenAi Family Other Free "/assistants";
+    AudioVoiceConsents "audio_voice_consents" OpenAi Family Other Free "/audio/voice_consents";
+    AudioVoices "audio_voices" OpenAi Family Other Free "/audio/voices";
+    ChatkitResources "chatkit_resources" OpenAi Family Other Free "/chatkit";
+    Containers "containers" OpenAi Family Other Free "/containers";
+    Evals "evals" OpenAi Family Other Free "/evals";
+    FineTuning "fine_tuning" OpenAi Family Other Free "/fine_tuning";
+    Skills "skills" OpenAi Family Other Free "/skills";
+    Threads "threads" OpenAi Family Other Costs "/threads";
+    Uploads "uploads" OpenAi Family Other Free "/uploads";
+    VectorStores "vector_stores" OpenAi Family Other Free "/vector_stores";
 }
 
 impl Operation {
@@ -310,6 +336,12 @@ impl Operation {
     pub const fn is_model_list(self) -> bool {
         matches!(self, Self::Models | Self::Model)
     }
+
+    /// Whether it stands for everything below its suffix as well.
+    #[must_use]
+    pub fn is_family(self) -> bool {
+        self.row().is_some_and(|row| row.place == Place::Family)
+    }
 }
 
 impl fmt::Display for Operation {
@@ -340,9 +372,18 @@ pub struct ClientPath<'a> {
 }
 
 impl<'a> ClientPath<'a> {
-    /// Takes a `:path` header apart.
+    /// Takes a `:path` header apart, and finds the operation that it ends with.
     #[must_use]
     pub fn parse(target: &'a str) -> Self {
+        let unknown = Self::unknown(target);
+        let end = unknown.path.as_bytes().last_chunk().copied();
+        let mut likely = TABLE.iter().filter(|row| row.ending.is_none() || row.ending == end);
+        likely.find_map(|row| unknown.as_operation(row)).unwrap_or(unknown)
+    }
+
+    /// Takes a `:path` header apart that is no operation, whatever it ends with.
+    #[must_use]
+    pub fn unknown(target: &'a str) -> Self {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
@@ -351,7 +392,7 @@ impl<'a> ClientPath<'a> {
             "" if !path.is_empty() => "/",
             trimmed => trimmed,
         };
-        let passthrough = Self {
+        Self {
             path,
             query,
             operation: Operation::Passthrough,
@@ -359,10 +400,7 @@ impl<'a> ClientPath<'a> {
             version: "",
             suffix: "",
             ids: [("", ""); MAX_IDS],
-        };
-        let end = path.as_bytes().last_chunk().copied();
-        let mut likely = TABLE.iter().filter(|row| row.ending.is_none() || row.ending == end);
-        likely.find_map(|row| passthrough.as_operation(row)).unwrap_or(passthrough)
+        }
     }
 
     /// The value of the id `{name}` as the client sent it, for instance `{model}` in `/models/{model}`.
@@ -373,16 +411,29 @@ impl<'a> ClientPath<'a> {
 
     fn as_operation(&self, row: &Row) -> Option<Self> {
         let mut ids = [("", ""); MAX_IDS];
-        let rest = match row.suffix.contains('{') {
-            true => self.before_ids(row, &mut ids)?,
-            false => self.path.strip_suffix(row.suffix)?,
+        let rest = if row.place == Place::Family {
+            self.before_family(row.suffix)?
+        } else if row.suffix.contains('{') {
+            self.before_ids(row, &mut ids)?
+        } else {
+            self.path.strip_suffix(row.suffix)?
         };
         let (prefix, version) = split_version(rest);
-        if row.place == Place::Anchored && version.is_empty() && prefix.split('/').any(is_version) {
+        let claimed = |segment: &str| is_version(segment) || (row.place == Place::Anchored && is_family_root(segment));
+        if row.place != Place::Anywhere && version.is_empty() && prefix.split('/').any(claimed) {
             return None;
         }
         let suffix = self.path.get(rest.len()..)?;
         Some(Self { operation: row.operation, prefix, version, suffix, ids, ..*self })
+    }
+
+    /// What stands before the first place where a family's suffix fills whole segments.
+    fn before_family(&self, suffix: &str) -> Option<&'a str> {
+        let is_whole = |(at, _): &(usize, &str)| {
+            let behind = at.checked_add(suffix.len()).and_then(|end| self.path.get(end..));
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
+        };
+        self.path.match_indices(suffix).find(is_whole).and_then(|(at, _)| self.path.get(..at))
     }
 
     /// What stands before a suffix with ids, which are noted.
@@ -404,6 +455,13 @@ impl<'a> ClientPath<'a> {
         }
         Some(rest)
     }
+}
+
+/// Whether a path segment begins a family of resources: without a version, `/threads/t/messages` is told from Messages by
+/// that alone.
+fn is_family_root(segment: &str) -> bool {
+    let mut families = TABLE.iter().filter(|row| row.place == Place::Family);
+    families.any(|row| row.suffix.strip_prefix('/') == Some(segment))
 }
 
 /// Whether a path segment is a version: `v1`, `v4`, `v1beta`, `v1beta1`.
@@ -467,16 +525,43 @@ mod tests {
     }
 
     #[test]
-    fn a_sub_resource_of_another_collection_is_passed_through() {
-        for path in [
-            "/v1/threads/t1/messages",
-            "/v1/vector_stores/vs_1/files",
-            "/v1/vector_stores/vs_1/files/file-1",
-            "/v1/containers/c/files/f/content",
-            "/v1/chat/completions/c1/messages",
+    fn a_sub_resource_of_another_collection_is_none_of_its_own() {
+        for (path, expected) in [
+            ("/v1/threads/t1/messages", "threads"),
+            ("/v1/vector_stores/vs_1/files", "vector_stores"),
+            ("/v1/vector_stores/vs_1/files/file-1", "vector_stores"),
+            ("/v1/containers/c/files/f/content", "containers"),
+            ("/v1/chat/completions/c1/messages", "stored_completion_messages"),
+            ("/v1/agents/a1/messages", "passthrough"),
+            ("/v1/stores/s/files", "passthrough"),
         ] {
-            assert_eq!(operation(path).0, "passthrough", "{path}");
+            assert_eq!(operation(path).0, expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_family_is_everything_below_its_first_segment_and_nothing_beside_it() {
+        for (path, expected) in [
+            ("/v1/threads", ("threads", "", "/v1")),
+            ("/v1/threads/", ("threads", "", "/v1")),
+            ("/threads/runs", ("threads", "", "")),
+            ("/base/vector_stores/v/files", ("vector_stores", "/base", "")),
+            ("/threads/t/messages/m", ("threads", "", "")),
+            ("/skills/v1/messages", ("messages", "/skills", "/v1")),
+            ("/gw/v1/uploads/u/parts?x=/v1/threads", ("uploads", "/gw", "/v1")),
+            ("/openai/v1/evals/e/runs/r/output_items/o", ("evals", "/openai", "/v1")),
+            ("/v1/skills/s/versions/v2/content", ("skills", "", "/v1")),
+            ("/v1/vector_stores/threads/files/f", ("vector_stores", "", "/v1")),
+            ("/v1/fine_tuning/alpha/graders/run", ("fine_tuning", "", "/v1")),
+            ("/v1/fine_tuning/jobs/j", ("fine_tuning_job", "", "/v1")),
+            ("/v1/realtime/calls/c/hangup", ("realtime_call", "", "/v1")),
+            ("/v1/threadsafe/t", ("passthrough", "/v1/threadsafe/t", "")),
+            ("/v1/mythreads/t", ("passthrough", "/v1/mythreads/t", "")),
+            ("/v1/organization/threads/t", ("passthrough", "/v1/organization/threads/t", "")),
+        ] {
+            assert_eq!(operation(path), expected, "{path}");
+        }
+        assert_eq!(ClientPath::parse("/gw/v1/uploads/u/parts").suffix, "/uploads/u/parts");
     }
 
     #[test]

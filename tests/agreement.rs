@@ -107,7 +107,8 @@ fn run(config: &Config, pair: &Pair, fields: Fields, saved: Option<Saved>) -> Ou
     let mut exchange = Exchange::default();
     let reply = |reply: waypost::error::Reply| Outcome::Reply {
         status: reply.status,
-        body: serde_json::from_str(&reply.body).expect("a reply in JSON"),
+        // The answer to a probe has no body.
+        body: if reply.body.is_empty() { Value::Null } else { serde_json::from_str(&reply.body).expect("JSON") },
     };
     let edits = match exchange.on_request_headers(config, request) {
         HeadersEffect::Ignore => return Outcome::Untouched,
@@ -431,7 +432,7 @@ fn upstream(config: &Config, pair: &Pair) -> Option<Upstream> {
     let body = model["model"].as_str().map_or(Body::NoModel, Body::Model);
     match decide(config, client(pair), &Head::new(pair.request.headers.clone()), body).verdict {
         Verdict::Send(upstream) => Some(upstream),
-        Verdict::Untouched | Verdict::NeedsBody | Verdict::Refuse(..) => None,
+        Verdict::Untouched | Verdict::NeedsBody | Verdict::Answer(_) | Verdict::Refuse(..) => None,
     }
 }
 

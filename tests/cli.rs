@@ -265,7 +265,7 @@ fn explanations_are_the_expected_ones() {
         ("endpoint-with-query", "ok/every-setting.yaml", vec!["POST", "/team-a/v1/embeddings?dimensions=8&user=1"]),
         ("not-served", "ok/every-setting.yaml", vec!["POST", "/v1/audio/speech"]),
         ("conversion", "ok/kgateway-11225-base-path.json", vec!["POST", "/v1/messages"]),
-        ("passthrough", "ok/kgateway-11225-base-path.json", vec!["POST", "/v1/threads/t-1/runs?x=1"]),
+        ("passthrough", "ok/kgateway-11225-base-path.json", vec!["POST", "/v1/agents/a-1/runs?x=1"]),
         ("preserved", "ok/protocol-original.json", vec!["POST", "/qwen/compatible-mode/v1/chat/completions"]),
         (
             "own-credential",

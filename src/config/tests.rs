@@ -72,6 +72,7 @@ fn fate_of(loaded: &Loaded, client: Client<'_>) -> String {
         Verdict::NeedsBody => "needs the body".to_owned(),
         Verdict::Send(upstream) => format!("{}{}", upstream.authority().unwrap_or("-"), upstream.path()),
         Verdict::Refuse(error, _) => format!("{} {}", error.status(), error.message()),
+        Verdict::Answer(reply) => format!("{} answered here", reply.status),
     }
 }
 

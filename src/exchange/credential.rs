@@ -1,5 +1,6 @@
 //! Exactly one credential goes upstream: everything a client could authenticate with is removed, then one is put on.
 
+use super::decide::asks_for_nothing;
 use super::head::{Edits, Head};
 use crate::config::{Auth, Placement, Provider};
 use crate::path::{query, segment};
@@ -60,6 +61,9 @@ pub(super) fn choose<'p>(
     head: &Head,
     client_query: Option<&str>,
 ) -> Put<'p> {
+    if asks_for_nothing(head) {
+        return Put::Nothing;
+    }
     match provider.auth {
         Auth::None => Put::Nothing,
         Auth::Inject => match provider.next_token() {
@@ -74,7 +78,7 @@ pub(super) fn choose<'p>(
 
 /// Removes every credential of the client from the headers. A client that is to be passed through keeps its cookies.
 pub(super) fn strip(provider: &Provider, placement: &Placement, head: &Head, edits: &mut Edits) {
-    let keeps_cookies = provider.auth == Auth::Passthrough;
+    let keeps_cookies = provider.auth == Auth::Passthrough && !asks_for_nothing(head);
     let removed = CREDENTIAL_HEADERS.iter().filter(|name| head.has(name) && !(keeps_cookies && **name == "cookie"));
     edits.remove.extend(removed.map(|name| Cow::Borrowed(*name)));
     if let Placement::Header { name, .. } = placement

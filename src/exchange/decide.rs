@@ -55,6 +55,8 @@ pub enum Verdict {
     NeedsBody,
     /// Send it upstream.
     Send(Upstream),
+    /// Answer it here, with success.
+    Answer(Reply),
     /// Answer it here.
     Refuse(Error, Dialect),
 }
@@ -95,7 +97,7 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
     let rule = config.select(Facts { authority, route: client.route, cluster: client.cluster });
     let target = client.path.unwrap_or_default();
     let text = core::str::from_utf8(target).unwrap_or_default();
-    let path = ClientPath::parse(text);
+    let path = if asks_for_nothing(head) { ClientPath::unknown(text) } else { ClientPath::parse(text) };
     let upgrade = Upgrade::of(head);
     let tunnel = upgrade == Upgrade::Tunnel;
     let body = if tunnel { Body::Absent } else { body };
@@ -119,6 +121,8 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
                 refuse(Error::InvalidPath(segment::Unsafe::Control.reason()))
             } else if upgrade == Upgrade::WithBody {
                 refuse(Error::InvalidUpgrade)
+            } else if head.get(":method") == Some(b"HEAD") && provider.paths.is_probe(&path) {
+                Verdict::Answer(Reply { status: 200, headers: Vec::new(), body: String::new() })
             } else if text.starts_with('/') {
                 send(provider, &path, authority, text, head, body, &rule.statistics).unwrap_or_else(refuse)
             } else {
@@ -136,6 +140,12 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         }
     }
     decision
+}
+
+/// Whether a request uses nothing of a vendor's: `OPTIONS` asks what a browser may send, and `TRACE` wants its own headers
+/// back. It is no operation, and gets no credential.
+pub(super) fn asks_for_nothing(head: &Head) -> bool {
+    matches!(head.get(":method"), Some(b"OPTIONS" | b"TRACE"))
 }
 
 const ACCEPT_ENCODING: &str = "accept-encoding";
@@ -324,6 +334,7 @@ impl Verdict {
     pub fn reply(&self) -> Option<Reply> {
         match self {
             Self::Refuse(error, dialect) => Some(error.reply(*dialect)),
+            Self::Answer(reply) => Some(reply.clone()),
             Self::Untouched | Self::NeedsBody | Self::Send(_) => None,
         }
     }

@@ -35,7 +35,8 @@ pub(super) struct Meter {
     /// The model of the path.
     model: Option<Model>,
     pub facts: Facts,
-    refused: Option<(u16, &'static str)>,
+    /// The status of an answer that is given here, and the code of the error, unless it is none.
+    local: Option<(u16, Option<&'static str>)>,
     response: Option<Response>,
     capture: Option<Capture>,
     /// A copy of the request body, where attributes are taken from it.
@@ -76,7 +77,7 @@ impl Meter {
             path: None,
             model: None,
             facts: Facts::default(),
-            refused: None,
+            local: None,
             response: None,
             capture,
             copy: copies.then(Vec::new),
@@ -102,7 +103,12 @@ impl Meter {
 
     /// Notes that the request is answered here.
     pub(super) fn refused(&mut self, error: &Error) {
-        self.refused = Some((error.status(), error.code()));
+        self.local = Some((error.status(), Some(error.code())));
+    }
+
+    /// Notes that the request is answered here, with success.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.local = Some((status, None));
     }
 
     /// Whether the request body is copied.
@@ -120,7 +126,7 @@ impl Meter {
 
     /// Takes the headers of the response. `held` says that the request's own are still held: then it never went out.
     pub(super) fn response_headers(&mut self, status: u16, head: &Head, held: bool) {
-        if self.refused.is_none() && held && status == Error::HoldNotHonoured.status() {
+        if self.local.is_none() && held && status == Error::HoldNotHonoured.status() {
             self.refused(&Error::HoldNotHonoured);
         }
         if let Some(capture) = &mut self.capture {
@@ -139,7 +145,7 @@ impl Meter {
     /// Whether the answer is a tunnel. It has no end of its own, so it is complete whoever closes it: Envoy calls also a
     /// connection that the upstream closes in good order a reset.
     const fn is_open(&self, status: u16) -> bool {
-        self.tunnel && self.refused.is_none() && opens_tunnel(status)
+        self.tunnel && self.local.is_none() && opens_tunnel(status)
     }
 
     /// Why the response is not to be read, if so.
@@ -147,10 +153,10 @@ impl Meter {
         if self.is_open(status) {
             return Some(unread::TUNNEL);
         }
-        if self.refused.is_none() && !self.statistics.usage && self.capture.is_none() {
+        if self.local.is_none() && !self.statistics.usage && self.capture.is_none() {
             return Some(unread::DISABLED);
         }
-        if self.refused.is_some() || !self.read {
+        if self.local.is_some() || !self.read {
             return Some(unread::OPERATION);
         }
         let content_type = head.text("content-type").unwrap_or_default();
@@ -179,19 +185,19 @@ impl Meter {
     pub(super) fn needs_details(&self) -> bool {
         self.response
             .as_ref()
-            .is_none_or(|response| response.times().end.is_none() || (self.refused.is_none() && response.status >= 400))
+            .is_none_or(|response| response.times().end.is_none() || (self.local.is_none() && response.status >= 400))
     }
 
     /// The record, at the end of everything.
     pub(super) fn finish(self, ended: &Ended) -> Outcome {
         let times = self.response.as_ref().map(Response::times).unwrap_or_default();
-        let status = match (self.refused, &self.response) {
+        let status = match (self.local, &self.response) {
             (Some((status, _)), _) => Some(status),
             (None, Some(response)) => Some(response.status),
             (None, None) => ended.status.filter(|status| *status > 0),
         };
         let open = status.is_some_and(|status| self.is_open(status));
-        let complete = times.end.is_some() || self.refused.is_some() || open;
+        let complete = times.end.is_some() || self.local.is_some() || open;
         let aborted = (!complete).then(|| ended.aborted_by());
         let mut record = Record {
             operation: self.operation.name(),
@@ -276,8 +282,8 @@ impl Meter {
 
     /// Whose error it was. The response is asked for its own word for it.
     fn failure(&self, status: Option<u16>, aborted: Option<Party>, ended: &Ended) -> Option<Failure> {
-        if let Some((_, code)) = self.refused {
-            return Some(Failure::Gateway(Some(code.to_owned())));
+        if let Some((_, code)) = self.local {
+            return code.map(|code| Failure::Gateway(Some(code.to_owned())));
         }
         match aborted {
             Some(Party::Client) => return Some(Failure::Client(Some("aborted".to_owned()))),

@@ -179,6 +179,12 @@ impl Exchange {
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
             (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(self.refuse(&error, dialect)),
+            (Verdict::Answer(reply), _) => {
+                if let Some(meter) = &mut self.meter {
+                    meter.answered(reply.status);
+                }
+                HeadersEffect::Reply(reply)
+            }
             (Verdict::NeedsBody, Some(provider)) => {
                 if let Some(error) = unholdable(&provider, operation, &request.head) {
                     return HeadersEffect::Reply(self.refuse(&error, dialect));
@@ -350,7 +356,7 @@ impl Exchange {
                 BodyEffect::Release { edits: edits.spared(&request.head), body: body.changed }
             }
             Verdict::Refuse(error, dialect) => BodyEffect::Reply(self.refuse(&error, dialect)),
-            Verdict::Untouched | Verdict::NeedsBody => BodyEffect::Pass,
+            Verdict::Untouched | Verdict::Answer(_) | Verdict::NeedsBody => BodyEffect::Pass,
         }
     }
 

@@ -294,6 +294,11 @@ impl Paths {
                 Plan::Fill { template, query, why, model_parameter: own, .. } => {
                     model_parameter = own.as_deref();
                     template.fill(&mut path, client, fill.model)?;
+                    if client.operation.is_family() {
+                        segment::check_path(client.path).map_err(Refusal::Unsafe)?;
+                        let root = client.operation.suffix().unwrap_or_default();
+                        path.push_str(client.suffix.strip_prefix(root).unwrap_or_default());
+                    }
                     holds_model = template.has_model();
                     (query, *why)
                 }
@@ -316,6 +321,14 @@ impl Paths {
         query.append(&mut path, client.query, fill.secret_parameters, swap);
         let surface = route.surface.filter(|_| why != Why::Own);
         Ok(Resolved { path, why, holds_model, surface })
+    }
+
+    /// Whether a client asks with this path whether there is a server at all, with a `HEAD` request: Claude Code does so
+    /// before anything else, at the base URL and, since 2026, below it at `/api/hello` (CLIProxyAPI#5905).
+    #[must_use]
+    pub fn is_probe(&self, client: &ClientPath<'_>) -> bool {
+        let path = self.stripped(client.path);
+        path == "/" || path.ends_with("/api/hello")
     }
 
     fn admit(&self, client: &ClientPath<'_>, own: bool) -> Result<(), Refusal> {
@@ -361,8 +374,8 @@ impl<'s> Base<'s> {
         let Some(path) = path else { return Self { path: None, whole: None } };
         let named = ClientPath::parse(path);
         match named.operation.suffix() {
-            // A suffix with ids cannot be one endpoint; `…/models/x` is a base path like any other.
-            Some(suffix) if !suffix.contains('{') => {
+            // A suffix with ids cannot be one endpoint; `…/models/x` is a base path like any other, and so is `…/skills`.
+            Some(suffix) if !suffix.contains('{') && !named.operation.is_family() => {
                 let parent = path.len().checked_sub(named.suffix.len()).and_then(|end| path.get(..end));
                 Self { path: parent, whole: Some((named.operation, path)) }
             }
@@ -377,7 +390,9 @@ impl<'s> Base<'s> {
         operation: Operation,
         query: &Query,
     ) -> Result<Route, SlotError> {
-        let dialect = if operation.is_model_list() { None } else { operation.dialect() };
+        // A family is no protocol: vendors of any dialect may have resources of that name.
+        let shared = operation.is_model_list() || operation.is_family();
+        let dialect = if shared { None } else { operation.dialect() };
         let surface = match dialect {
             Some(dialect) => preset.surfaces.iter().position(|surface| surface.dialect == dialect),
             None if preset.surfaces.is_empty() => return Ok(Route { surface: None, plan: Plan::Own }),

@@ -208,21 +208,21 @@ fn base_paths_are_joined_by_whole_segments() {
     for (provider, path, expected) in [
         // removePrefix, the default: what is composed has no prefix anyway, what is passed through loses it.
         (json!({ "basePath": "/gw" }), "/gw/v1/chat/completions", "/v1/chat/completions"),
-        (json!({ "basePath": "/gw" }), "/gw/v1/threads", "/v1/threads"),
-        (json!({ "basePath": "gw/", "basePathHandling": "removePrefix" }), "/gw/v1/threads", "/v1/threads"),
-        (json!({ "basePath": "/gw" }), "/gwx/v1/threads", "/gwx/v1/threads"),
-        (json!({ "basePath": "/gw" }), "/v1/threads", "/v1/threads"),
-        (json!({ "stripPrefix": "/gw" }), "/gw/v1/threads", "/v1/threads"),
+        (json!({ "basePath": "/gw" }), "/gw/v1/agents", "/v1/agents"),
+        (json!({ "basePath": "gw/", "basePathHandling": "removePrefix" }), "/gw/v1/agents", "/v1/agents"),
+        (json!({ "basePath": "/gw" }), "/gwx/v1/agents", "/gwx/v1/agents"),
+        (json!({ "basePath": "/gw" }), "/v1/agents", "/v1/agents"),
+        (json!({ "stripPrefix": "/gw" }), "/gw/v1/agents", "/v1/agents"),
         // prepend: in front of every path, once.
         (
             json!({ "basePath": "/gw", "basePathHandling": "prepend" }),
             "/v1/chat/completions",
             "/gw/v1/chat/completions",
         ),
-        (json!({ "basePath": "gw/", "basePathHandling": "prepend" }), "/v1/threads", "/gw/v1/threads"),
-        (json!({ "basePath": "/gw", "basePathHandling": "prepend" }), "/gw/v1/threads", "/gw/v1/threads"),
+        (json!({ "basePath": "gw/", "basePathHandling": "prepend" }), "/v1/agents", "/gw/v1/agents"),
+        (json!({ "basePath": "/gw", "basePathHandling": "prepend" }), "/gw/v1/agents", "/gw/v1/agents"),
         (json!({ "providerBasePath": "/api/ai/" }), "/v1/chat/completions", "/api/ai/v1/chat/completions"),
-        (json!({ "providerBasePath": "api/ai" }), "/v1/threads?x=1", "/api/ai/v1/threads?x=1"),
+        (json!({ "providerBasePath": "api/ai" }), "/v1/agents?x=1", "/api/ai/v1/agents?x=1"),
         // The provider's comes last, so it stands first.
         (
             json!({ "providerBasePath": "/p", "basePath": "/b", "basePathHandling": "prepend" }),
