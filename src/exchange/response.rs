@@ -88,6 +88,8 @@ struct Hide {
     hid: bool,
     /// How many bytes of the message that is not complete yet have gone out; such a message stays.
     released: usize,
+    /// How many of its bytes have been searched for what makes it stay. An upstream may send it byte by byte.
+    searched: usize,
     /// Whether the bytes that leave now are not those that came.
     differs: bool,
 }
@@ -313,16 +315,20 @@ impl Hide {
         }
         self.differs |= hides;
         self.hid = hides;
-        self.released = 0;
+        (self.released, self.searched) = (0, 0);
     }
 
     /// Lets go what cannot be an event that is taken out, whatever follows. The rest waits: a client can do nothing with
     /// half an event.
     fn release(&mut self, pending: &[u8], out: &mut Vec<u8>) {
-        let may_be_hidden = || OTHERS.iter().all(|other| memchr::memmem::find(pending, other).is_none());
         if pending.is_empty() {
             return;
         }
+        // One may have begun in what was searched before.
+        let longest = OTHERS.iter().map(|other| other.len()).max().unwrap_or_default();
+        let unsearched = pending.get(self.searched.saturating_sub(longest)..).unwrap_or(pending);
+        self.searched = pending.len();
+        let may_be_hidden = || OTHERS.iter().all(|other| memchr::memmem::find(unsearched, other).is_none());
         if self.released == 0 && pending.len() <= MAX_HIDDEN && may_be_hidden() {
             self.differs = true;
             return;
