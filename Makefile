@@ -115,6 +115,10 @@ bench-core: ## Measure the parts of the core on this machine, without Envoy (ONL
 bench-exact: $(WASM) $(EMPTY_FILTER) | $(ENVOY_FILE) ## Count Envoy's instructions for a request and a stream (needs valgrind; STEPS=1: part by part)
 	@$(PYTHON) benches/exact/exact.py $(if $(STEPS),--steps --caches)
 
+.PHONY: bench-worst
+bench-worst: $(WASM) ## Measure the worst inputs beside a plain body of the same size (SIZE=bytes)
+	@$(CARGO) run --quiet --locked --release --features cli --example bench_worst -- $(SIZE)
+
 ##@ Check
 
 .PHONY: test

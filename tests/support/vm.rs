@@ -13,6 +13,7 @@
 
 use super::exchanges::{Exchange, Headers};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use wasmi::{Caller, CompilationMode, Config, Engine, Extern, Func, Instance, Linker, Memory, Module, Store, Val};
 
 /// More than any exchange takes.
@@ -35,10 +36,25 @@ pub struct Vm {
 /// What one exchange cost.
 #[derive(Clone, Debug)]
 pub struct Cost {
-    /// Instructions of WebAssembly; a copy of memory counts one for every 64 bytes.
+    /// Instructions of WebAssembly; a copy of memory counts one for every 64 bytes. The interpreter takes them for whole
+    /// blocks: a step of a state machine counts as all arms of its `match`, so they compare an input with a longer one of
+    /// its kind, and a build with another, but not two kinds of input.
     pub fuel: u64,
     /// Every call of the host, in order: the callback it came in, the function, and what about.
     pub calls: Vec<(&'static str, String, String)>,
+    /// The callbacks in order.
+    pub callbacks: Vec<Callback>,
+}
+
+/// One call of the filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Callback {
+    /// Its name.
+    pub name: &'static str,
+    /// Its instructions, as [`Cost::fuel`] counts them.
+    pub fuel: u64,
+    /// How long the interpreter was busy with it.
+    pub time: Duration,
 }
 
 /// What the filter did with an exchange.
@@ -68,6 +84,7 @@ struct Host {
     now: u64,
     callback: &'static str,
     calls: Vec<(&'static str, String, String)>,
+    callbacks: Vec<Callback>,
     seen: Seen,
 }
 
@@ -129,7 +146,13 @@ impl Guest {
         self.store.data_mut().callback = name.strip_prefix("proxy_on_").unwrap_or(name);
         let arguments: Vec<Val> = arguments.iter().map(|argument| Val::I32(*argument)).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        let before = self.store.get_fuel().unwrap();
+        let began = Instant::now();
         function.call(&mut self.store, &arguments, &mut results).unwrap();
+        let time = began.elapsed();
+        let fuel = before - self.store.get_fuel().unwrap();
+        let host = self.store.data_mut();
+        host.callbacks.push(Callback { name: host.callback, fuel, time });
         results.first().and_then(Val::i32).unwrap_or_default()
     }
 
@@ -138,6 +161,7 @@ impl Guest {
         host.request = owned(&exchange.request);
         host.response = owned(&exchange.response);
         host.calls.clear();
+        host.callbacks.clear();
         host.seen = Seen::default();
         self.store.set_fuel(FUEL).unwrap();
 
@@ -174,7 +198,9 @@ impl Guest {
 
         let fuel = FUEL - self.store.get_fuel().unwrap();
         let host = self.store.data_mut();
-        (Cost { fuel, calls: std::mem::take(&mut host.calls) }, std::mem::take(&mut host.seen))
+        let calls = std::mem::take(&mut host.calls);
+        let callbacks = std::mem::take(&mut host.callbacks);
+        (Cost { fuel, calls, callbacks }, std::mem::take(&mut host.seen))
     }
 
     /// Gives the body chunk by chunk; what the filter does not let go is kept for it.
