@@ -35,6 +35,10 @@ pub enum Error {
     BodyTooLarge,
     /// The host does not deliver bodies while headers are held.
     HoldNotHonoured,
+    /// A body that has to be held stopped coming, and others needed its room.
+    BodyTimeout,
+    /// There is no room for a body that has to be held.
+    OverCapacity,
 }
 
 /// A local reply.
@@ -53,6 +57,10 @@ pub struct Reply {
 /// anthropic-python 2.14 and Claude Code 2.1.197).
 const SHOULD_RETRY: &str = "x-should-retry";
 
+/// When there may be room again, in seconds: by then a stream that has fallen silent counts as
+/// [stalled](crate::memory::STALLED_AFTER_NS).
+const RETRY_AFTER_S: &str = "1";
+
 impl Error {
     /// HTTP status: 4xx for what the client can mend, 5xx for what it cannot.
     #[must_use]
@@ -60,10 +68,11 @@ impl Error {
         match self {
             Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::InvalidBody(_) => 400,
             Self::NoRule | Self::OperationNotServed(_) => 404,
+            Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::HoldNotHonoured => 500,
             Self::ConversionNeeded { .. } => 501,
-            Self::Configuration(_) => 503,
+            Self::Configuration(_) | Self::OverCapacity => 503,
         }
     }
 
@@ -81,6 +90,8 @@ impl Error {
             Self::Configuration(_) => "configuration_error",
             Self::BodyTooLarge => "body_too_large",
             Self::HoldNotHonoured => "hold_not_honoured",
+            Self::BodyTimeout => "body_timeout",
+            Self::OverCapacity => "over_capacity",
         }
     }
 
@@ -95,8 +106,13 @@ impl Error {
             | Self::InvalidBody(_)
             | Self::Configuration(_)
             | Self::HoldNotHonoured => false,
-            // No SDK retries these by itself.
-            Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::BodyTooLarge => true,
+            // No SDK retries the first four by itself.
+            Self::InvalidPath(_)
+            | Self::InvalidUpgrade
+            | Self::ModelMissing
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::OverCapacity => true,
         }
     }
 
@@ -125,6 +141,16 @@ impl Error {
             Self::HoldNotHonoured => {
                 "the upstream path depends on the body, and this host does not deliver the body while headers are held; set \
                  `allow_on_headers_stop_iteration: true` in Envoy's wasm PluginConfig (Envoy 1.35 or later)"
+                    .to_owned()
+            }
+            Self::BodyTimeout => {
+                "the body must be held because what goes upstream depends on it; it stopped coming, and the gateway needed its \
+                 room for others"
+                    .to_owned()
+            }
+            Self::OverCapacity => {
+                "the body must be held because what goes upstream depends on it, and the gateway has no room for it now; send \
+                 the request again, or raise `maxMemoryBytes`"
                     .to_owned()
             }
         }
@@ -159,6 +185,9 @@ impl Error {
         headers.push(("content-type", Cow::Borrowed("application/json")));
         if !self.is_worth_a_retry() {
             headers.push((SHOULD_RETRY, Cow::Borrowed("false")));
+        }
+        if *self == Self::OverCapacity {
+            headers.push(("retry-after", Cow::Borrowed(RETRY_AFTER_S)));
         }
         Reply { status, headers, body }
     }

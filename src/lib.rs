@@ -27,7 +27,7 @@
 //!
 //! [`config`] compiles a configuration into what those steps look up; [`provider`] is the table of what is known of each
 //! vendor. [`exchange::decide`] is the one function that the filter and `waypost explain` ([`explain`]) both call.
-//! [`error`] is every answer that Waypost gives itself.
+//! [`error`] is every answer that Waypost gives itself. [`memory`] is the one budget for what all requests of a VM keep.
 //!
 //! # Two worlds
 //!
@@ -55,6 +55,7 @@ pub mod framing;
 pub mod hold;
 pub mod inflate;
 pub mod json;
+pub mod memory;
 pub mod messages;
 pub mod model;
 pub mod multipart;

@@ -253,7 +253,9 @@ fn errors() -> Vec<Error> {
         | Error::Configuration(_)
         | Error::BodyTooLarge
         | Error::InvalidUpgrade
-        | Error::HoldNotHonoured => error,
+        | Error::HoldNotHonoured
+        | Error::BodyTimeout
+        | Error::OverCapacity => error,
     };
     let (operation, client) = (Operation::Messages, Dialect::Anthropic);
     [
@@ -267,6 +269,8 @@ fn errors() -> Vec<Error> {
         Error::Configuration(String::new()),
         Error::BodyTooLarge,
         Error::HoldNotHonoured,
+        Error::BodyTimeout,
+        Error::OverCapacity,
     ]
     .map(of)
     .to_vec()

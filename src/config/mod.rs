@@ -25,6 +25,7 @@ pub use provider::{Auth, Placement, Provider, SurfaceHeaders};
 pub use statistics::Statistics;
 
 use crate::json::{Node, SyntaxError, parse};
+use crate::memory;
 use crate::rules::{self, Conditions, Facts};
 use core::fmt;
 use problem::{Kind, Problem, Problems};
@@ -39,6 +40,7 @@ pub struct Config {
     fallback: Rule,
     needs_route: bool,
     needs_cluster: bool,
+    max_memory: Option<usize>,
 }
 
 /// One entry of `_rules_`, or what stands beside them and serves every request that none of them matches.
@@ -146,7 +148,8 @@ pub fn load_node(node: &Node) -> Loaded {
     let any = |wants: fn(&Rule) -> bool| rules.iter().chain([&fallback]).any(wants);
     let needs_route = any(|rule| rule.conditions.needs_route());
     let needs_cluster = any(|rule| rule.conditions.needs_cluster());
-    let config = Config { rules, fallback, needs_route, needs_cluster };
+    let max_memory = max_memory(&settings, &mut problems);
+    let config = Config { rules, fallback, needs_route, needs_cluster, max_memory };
     Loaded { config, problems: problems.into_found() }
 }
 
@@ -194,6 +197,17 @@ fn broken(kind: Kind, problems: &mut Problems) -> Serve {
     let mark = problems.mark();
     problems.error(kind);
     Serve::Broken(describe(problems.errors_since(mark)).unwrap_or_default())
+}
+
+/// What the requests of a VM may keep together, in bytes.
+fn max_memory(settings: &PluginSettings, problems: &mut Problems) -> Option<usize> {
+    let bytes = usize::try_from(settings.max_memory_bytes?).ok()?;
+    if bytes < memory::MIN_LIMIT {
+        problems.at("maxMemoryBytes", |problems| {
+            problems.warn(Kind::Doubtful { reason: "is taken for 4194304 (4 MiB), the least there can be" });
+        });
+    }
+    Some(bytes)
 }
 
 /// The entries of `_rules_`; a single one stands for a list of one, as in the reference.
@@ -331,6 +345,11 @@ fn compile_rule(
         problems.differs(differences::RULE_KINDS);
     }
     let settings = PluginSettings::read(node, problems)?;
+    if settings.max_memory_bytes.is_some() {
+        problems.at("maxMemoryBytes", |problems| {
+            problems.warn(Kind::Inert { reason: "only the global value can bound the memory, which rules share" });
+        });
+    }
     let own = settings.providers.as_ref().map(|providers| Pool::compile(providers, problems));
     let statistics = match &settings.statistics {
         Some(own) => Statistics::compile(Some(own), Some(statistics), problems),
@@ -372,6 +391,12 @@ impl Config {
     #[must_use]
     pub fn max_series(&self) -> usize {
         self.fallback.statistics.max_series
+    }
+
+    /// What the requests of a VM may keep together, in bytes, if that is configured.
+    #[must_use]
+    pub const fn max_memory(&self) -> Option<usize> {
+        self.max_memory
     }
 
     /// Whether there are rules beside the global configuration.

@@ -26,6 +26,11 @@ settings! {
         /// Statistics
         /// What is recorded of requests. A rule without its own has the global one.
         statistics: StatisticsSettings = "statistics",
+        /// Most memory
+        /// How many bytes all requests of one VM (Envoy: of one worker) may keep together: held bodies, unfinished
+        /// events, copies for attributes. Only the global value counts, because memory is the VM's; where several
+        /// configurations share a VM, the smallest one. 134217728 (128 MiB) if unset, at least 4194304.
+        max_memory_bytes: u32 = "maxMemoryBytes",
     }
     inert {}
     silent {}
