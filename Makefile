@@ -147,6 +147,14 @@ test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) $(PROMETHEUS_FILES) ## Tests on a real 
 	$(call say,end-to-end tests on $(ENVOY))
 	@$(E2E)
 
+# How long hostile clients are endured, in seconds.
+SOAK_SECONDS ?= 600
+
+.PHONY: soak
+soak: $(WASM) | $(ENVOY_FILE) ## The test with hostile clients for ten minutes in place of one (SOAK_SECONDS=…)
+	$(call say,hostile clients for $(SOAK_SECONDS) s)
+	@WAYPOST_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --quiet --locked --features cli --test e2e_hostile -- --nocapture
+
 MATRIX := $(addprefix matrix-,$(ENVOY_VERSIONS))
 .PHONY: matrix $(MATRIX)
 matrix: $(MATRIX) ## The tests on a real Envoy, on each supported version (`make -k matrix` goes on after a failure)

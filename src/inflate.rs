@@ -95,6 +95,9 @@ impl Default for Gunzip {
 }
 
 impl Gunzip {
+    /// How much memory it takes, in bytes.
+    pub const MEMORY: usize = size_of::<Self>() + WINDOW;
+
     /// Takes the next bytes and hands out what they unfold to; false once that is not gzip, or too much.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut dyn FnMut(&[u8])) -> bool {
         let mut rest = chunk;

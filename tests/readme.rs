@@ -332,6 +332,7 @@ fn records() -> [Record; 2] {
         aborted: None,
         failure: None,
         oversized_event: true,
+        attributes_dropped: true,
         attributes: Vec::new(),
     };
     let failed = Record {
@@ -427,6 +428,7 @@ fn the_metrics_are_those_of_the_code() {
         let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
         expected.insert(format!("`{metric}` {kind} {labels}"));
     }
+    expected.insert(format!("`{}` gauge none", telemetry::MEMORY));
     for (kind, name) in metrics(Style::Higress) {
         assert_eq!(kind, Kind::Counter, "{name}");
         if let Some((before, metric)) = name.rsplit_once(".metric.") {

@@ -70,6 +70,16 @@ impl Builtin {
         }
     }
 
+    /// The members of a body that it looks into: of the request's, or of a response that is no stream.
+    pub(super) const fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::Question => &["messages"],
+            Self::System => &["system"],
+            Self::Answer | Self::Reasoning | Self::ToolCalls => &["choices", "content"],
+            Self::ReasoningTokens | Self::CachedTokens | Self::InputDetails | Self::OutputDetails => &[],
+        }
+    }
+
     /// From one event of a stream; tool calls are put together elsewhere.
     pub(super) fn event(self, data: &[u8]) -> Option<&[u8]> {
         match self {

@@ -105,6 +105,14 @@ impl Calls {
         self.size = if added < arguments.len() { limit } else { self.size.saturating_add(added) };
     }
 
+    /// How many bytes are held, nearly.
+    pub(super) const fn held(&self) -> usize {
+        /// The most that is held of a call beside its arguments, in bytes.
+        const CALL: usize = 3 * MAX_CALL_NAME + size_of::<Call>();
+        // Arguments grow to at most twice what they are.
+        self.size.saturating_mul(2).saturating_add(self.list.len().saturating_mul(CALL))
+    }
+
     /// The calls as a JSON array, empty fields left out as ai-statistics leaves them out; `None` where there are none.
     pub(super) fn to_json(&self) -> Option<String> {
         if self.list.is_empty() {

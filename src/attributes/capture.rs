@@ -8,7 +8,7 @@ use super::builtin::{Builtin, is_something};
 use super::calls::Calls;
 use super::clip::Clip;
 use super::{Attribute, Attributes, Rule, Source, Value};
-use crate::json::{Keys, Scanner, decode, literal};
+use crate::json::{Keys, Scanner, Wanted, decode, literal};
 use crate::usage::{Detail, Usage};
 
 /// What is captured of one request.
@@ -24,6 +24,10 @@ pub struct Capture {
     calls: Calls,
     /// Sources that were shown, as bits.
     shown: u8,
+    /// Whether something may be missing because there was no room for it.
+    incomplete: bool,
+    /// Whether nothing is kept any more.
+    given_up: bool,
 }
 
 /// What was found for one attribute.
@@ -87,7 +91,14 @@ impl Capture {
     #[must_use]
     pub fn new(attributes: &Rc<Attributes>) -> Self {
         let slots = attributes.list.iter().map(|_| Slot::default()).collect();
-        Self { attributes: Rc::clone(attributes), slots, calls: Calls::default(), shown: Source::Fixed.bit() }
+        Self {
+            attributes: Rc::clone(attributes),
+            slots,
+            calls: Calls::default(),
+            shown: Source::Fixed.bit(),
+            incomplete: false,
+            given_up: false,
+        }
     }
 
     /// Whether [`request_body`](Self::request_body) is to be called.
@@ -100,6 +111,45 @@ impl Capture {
     #[must_use]
     pub fn wants_response_document(&self) -> bool {
         self.attributes.look_at(Source::Document)
+    }
+
+    /// Which members of the request body matter.
+    #[must_use]
+    pub fn of_request(&self) -> &Wanted {
+        &self.attributes.of_request
+    }
+
+    /// Which members of a response that is no stream matter.
+    #[must_use]
+    pub fn of_document(&self) -> &Wanted {
+        &self.attributes.of_document
+    }
+
+    /// How many bytes are kept, nearly.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let found = |found: &Option<Found>| found.as_ref().map_or(0, Found::kept);
+        let slots = self.slots.iter().map(|slot| found(&slot.configured).saturating_add(found(&slot.builtin)));
+        slots.sum::<usize>().saturating_add(self.calls.held())
+    }
+
+    /// Notes that a body will not be shown, though something is looked for in it.
+    pub const fn miss(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Lets go of everything that was kept, and keeps nothing more.
+    pub fn give_up(&mut self) {
+        self.incomplete = true;
+        self.given_up = true;
+        self.slots.fill_with(Slot::default);
+        self.calls = Calls::default();
+    }
+
+    /// Whether something may be missing because there was no room for it.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// Whether [`event`](Self::event) is to be called for a response that is a stream.
@@ -119,16 +169,18 @@ impl Capture {
         self.headers(Source::ResponseHeader, get);
     }
 
-    /// Shows the whole request body, if it has at most [`MAX_BODY`](super::MAX_BODY) bytes.
+    /// Shows the request body, or those of its members that [matter](Self::of_request): at most
+    /// [`MAX_BODY`](super::MAX_BODY) bytes.
     pub fn request_body(&mut self, body: &[u8]) {
         self.body(Source::RequestBody, body, Builtin::request);
     }
 
-    /// Shows the whole body of a response that is no stream, if it has at most [`MAX_BODY`](super::MAX_BODY) bytes.
+    /// Shows the body of a response that is no stream, or those of its members that [matter](Self::of_document): at
+    /// most [`MAX_BODY`](super::MAX_BODY) bytes.
     pub fn response_document(&mut self, body: &[u8]) {
         self.shown |= Source::Usage.bit();
         self.body(Source::Document, body, Builtin::document);
-        if self.collects_calls(Source::Document) {
+        if !self.given_up && self.collects_calls(Source::Document) {
             self.calls.document(body, self.attributes.limit);
         }
     }
@@ -136,6 +188,9 @@ impl Capture {
     /// Shows one event of a stream: its data, without the framing.
     pub fn event(&mut self, data: &[u8]) {
         self.shown |= Source::Events.bit() | Source::Usage.bit();
+        if self.given_up {
+            return;
+        }
         let limit = self.attributes.limit;
         for (attribute, slot) in self.attributes.list.iter().zip(&mut self.slots) {
             if !attribute.has(Source::Events) {
@@ -217,6 +272,9 @@ impl Capture {
 
     fn headers<'h>(&mut self, source: Source, get: &dyn Fn(&str) -> Option<&'h [u8]>) {
         self.shown |= source.bit();
+        if self.given_up {
+            return;
+        }
         let limit = self.attributes.limit;
         for (attribute, slot) in self.attributes.list.iter().zip(&mut self.slots) {
             if let (true, Value::Text(name)) = (attribute.has(source), &attribute.value) {
@@ -228,6 +286,9 @@ impl Capture {
 
     fn body(&mut self, source: Source, body: &[u8], find: fn(Builtin, &[u8]) -> Option<&[u8]>) {
         self.shown |= source.bit();
+        if self.given_up {
+            return;
+        }
         let limit = self.attributes.limit;
         for (attribute, slot) in self.attributes.list.iter().zip(&mut self.slots) {
             if !attribute.has(source) {
@@ -289,6 +350,13 @@ impl Found {
 
     const fn is_empty(&self) -> bool {
         matches!(self, Self::Text(clip) if clip.is_empty())
+    }
+
+    fn kept(&self) -> usize {
+        match self {
+            Self::Text(clip) => clip.held(),
+            Self::Json(json) => json.capacity(),
+        }
     }
 
     fn to_json(&self, limit: usize) -> String {

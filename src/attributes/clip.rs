@@ -70,9 +70,8 @@ impl Clip {
     }
 
     /// How many bytes are held.
-    #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.head.capacity() + self.tail.as_ref().map_or(0, String::capacity)
+        self.head.capacity().saturating_add(self.tail.as_ref().map_or(0, String::capacity))
     }
 }
 

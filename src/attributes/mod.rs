@@ -23,9 +23,10 @@ pub use self::capture::{Capture, Captured};
 pub use self::clip::MARKER;
 pub use self::filters::{SESSION_HEADERS, content_type_enabled, path_enabled, session_id};
 use self::gjson::Path;
+use crate::json::Wanted;
 
-/// How much of a body is worth keeping a copy of, in bytes: the caller shows no body that is longer. Also the most that
-/// is kept of a value, whatever limit is configured.
+/// How much of a body is worth keeping a copy of, in bytes, without the members that nothing is looked for in: the
+/// caller shows no more. Also the most that is kept of a value, whatever limit is configured.
 pub const MAX_BODY: usize = 1024 * 1024;
 
 /// `value_length_limit` where nothing is configured, in bytes.
@@ -212,13 +213,21 @@ pub struct Attributes {
     list: Box<[Attribute]>,
     /// In bytes.
     limit: usize,
+    /// What is looked into of a request body, and of a response that is no stream.
+    of_request: Wanted,
+    of_document: Wanted,
 }
 
 impl Attributes {
     /// Takes the attributes with `value_length_limit`, in bytes.
     #[must_use]
     pub fn new(list: Vec<Attribute>, limit: Option<usize>) -> Self {
-        Self { list: list.into(), limit: limit.unwrap_or(DEFAULT_LIMIT).min(MAX_BODY) }
+        Self {
+            of_request: Self::wanted(&list, Source::RequestBody),
+            of_document: Self::wanted(&list, Source::Document),
+            list: list.into(),
+            limit: limit.unwrap_or(DEFAULT_LIMIT).min(MAX_BODY),
+        }
     }
 
     /// `use_default_attributes`: the conversation, what came of it, and the token figures.
@@ -242,6 +251,21 @@ impl Attributes {
 
     fn look_at(&self, source: Source) -> bool {
         self.list.iter().any(|attribute| attribute.looks_at(source))
+    }
+
+    /// Which members of a body at this source anything can be found in.
+    fn wanted(list: &[Attribute], source: Source) -> Wanted {
+        let mut keys: Vec<Box<str>> = Vec::new();
+        for attribute in list.iter().filter(|attribute| attribute.looks_at(source)) {
+            if let (Value::Path(path), true) = (&attribute.value, attribute.has(source)) {
+                let Some(key) = path.member() else { return Wanted::All };
+                keys.push(key.into());
+            }
+            keys.extend(attribute.builtin.iter().flat_map(|builtin| builtin.members()).map(|key| Box::from(*key)));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Wanted::Members(keys.into())
     }
 }
 

@@ -4,13 +4,15 @@ use super::body::Facts;
 use super::credential::is_credential;
 use super::decide::{Decision, Verdict, shown_path};
 use super::head::{Edits, Head};
+use super::kept::Kept;
 use super::model::Model;
-use super::response::{Asked, Clock, Response, keep, unread};
+use super::response::{Asked, Clock, Response, unread};
 use super::upgrade::opens_tunnel;
 use super::{Ended, Outcome, RequestHeaders};
 use crate::attributes::{Capture, path_enabled, session_id};
 use crate::config::{Provider, Statistics};
 use crate::error::Error;
+use crate::memory::{Claim, Memory};
 use crate::operation::Operation;
 use crate::telemetry::{Failure, Party, Record, UsageSource};
 use crate::usage::Collector;
@@ -39,13 +41,16 @@ pub(super) struct Meter {
     local: Option<(u16, Option<&'static str>)>,
     response: Option<Response>,
     capture: Option<Capture>,
+    /// What is counted for the values in it.
+    values: Claim,
     /// A copy of the request body, where attributes are taken from it.
-    copy: Option<Vec<u8>>,
+    copy: Option<Kept>,
+    memory: Memory,
 }
 
 impl Meter {
     /// Starts the record of a request; none where nothing serves it, or nothing of it is to be recorded.
-    pub(super) fn begin(decision: &Decision, request: &RequestHeaders) -> Option<Box<Self>> {
+    pub(super) fn begin(decision: &Decision, request: &RequestHeaders, memory: &Memory) -> Option<Box<Self>> {
         let statistics = &decision.statistics;
         let path = request.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
         if matches!(decision.verdict, Verdict::Untouched) || !path_enabled(&statistics.path_suffixes, path) {
@@ -62,7 +67,8 @@ impl Meter {
         if let Some(capture) = &mut capture {
             capture.request_headers(&get);
         }
-        let copies = capture.as_ref().is_some_and(Capture::wants_request_body);
+        let wants = capture.as_ref().filter(|capture| capture.wants_request_body());
+        let copy = wants.map(|capture| Kept::new(memory, capture.of_request()));
         Some(Box::new(Self {
             statistics: Rc::clone(statistics),
             provider: decision.provider.clone(),
@@ -80,7 +86,9 @@ impl Meter {
             local: None,
             response: None,
             capture,
-            copy: copies.then(Vec::new),
+            values: memory.claim(),
+            copy,
+            memory: memory.clone(),
         }))
     }
 
@@ -118,9 +126,34 @@ impl Meter {
 
     /// Takes a part of the request body as the client sent it.
     pub(super) fn request_chunk(&mut self, chunk: &[u8], end: bool) {
-        keep(&mut self.copy, chunk);
-        if end && let (Some(body), Some(capture)) = (self.copy.take(), &mut self.capture) {
-            capture.request_body(&body);
+        let Some(copy) = &mut self.copy else { return };
+        if !end {
+            return copy.add(chunk);
+        }
+        if let Some(capture) = &mut self.capture {
+            match copy.finish(chunk) {
+                Some(body) => capture.request_body(&body),
+                None => capture.miss(),
+            }
+        }
+        self.copy = None;
+        self.count_values();
+    }
+
+    /// Counts the values that are kept. Without room for them they are given up.
+    fn count_values(&mut self) {
+        if let Some(capture) = &mut self.capture
+            && !self.values.resize(capture.kept())
+        {
+            capture.give_up();
+        }
+    }
+
+    /// Lets go of what a callback needed only while it ran.
+    pub(super) fn settle(&mut self) {
+        self.count_values();
+        if let Some(response) = &mut self.response {
+            response.settle();
         }
     }
 
@@ -137,9 +170,10 @@ impl Meter {
             hide_usage: self.facts.usage_added,
             array: self.operation == Operation::StreamGenerateContent,
         };
-        let copy = self.capture.as_ref().is_some_and(Capture::wants_response_document);
+        let wants = self.capture.as_ref().filter(|capture| capture.wants_response_document());
+        let copy = wants.map(|capture| Kept::new(&self.memory, capture.of_document()));
         let collector = Collector::new(&self.statistics.usage_table);
-        self.response = Some(Response::new(status, head, asked, collector, copy));
+        self.response = Some(Response::new(status, head, asked, collector, copy, self.memory.claim()));
     }
 
     /// Whether the answer is a tunnel. It has no end of its own, so it is complete whoever closes it: Envoy calls also a
@@ -237,6 +271,10 @@ impl Meter {
         record.failure = self.failure(status, aborted, ended);
         let mut properties = Vec::new();
         if let Some(capture) = &self.capture {
+            // Of a request that was broken off the copy is still there.
+            record.attributes_dropped = capture.is_incomplete()
+                || self.copy.as_ref().is_some_and(Kept::is_lost)
+                || self.response.as_ref().is_some_and(Response::lost_copy);
             for captured in capture.finish(&record.tokens) {
                 if let Some(key) = captured.span_key.filter(|_| !captured.is_null()) {
                     properties.push((["trace_span_tag.", key].concat(), captured.text().into_owned()));

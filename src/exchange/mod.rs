@@ -11,6 +11,7 @@ pub mod body;
 mod credential;
 pub mod decide;
 pub mod head;
+mod kept;
 mod meter;
 pub mod model;
 mod response;
@@ -18,6 +19,7 @@ mod upgrade;
 
 use crate::config::{Config, Provider, Statistics};
 use crate::error::{Error, Reply};
+use crate::memory::Memory;
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::telemetry::{Party, Record};
 use body::{Chunk, Flow, Format};
@@ -154,6 +156,7 @@ pub struct Outcome {
 pub struct Exchange {
     state: State,
     meter: Option<Box<Meter>>,
+    memory: Memory,
 }
 
 #[derive(Default)]
@@ -170,11 +173,17 @@ enum State {
 }
 
 impl Exchange {
+    /// At the start of a request, with the budget of its VM.
+    #[must_use]
+    pub fn new(memory: Memory) -> Self {
+        Self { state: State::Idle, meter: None, memory }
+    }
+
     /// Takes the request headers.
     pub fn on_request_headers(&mut self, config: &Config, request: RequestHeaders) -> HeadersEffect {
         let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
         let decision = decide(config, request.client(), &request.head, pending);
-        self.meter = Meter::begin(&decision, &request);
+        self.meter = Meter::begin(&decision, &request, &self.memory);
         let Decision { provider, operation, verdict, tunnel, .. } = decision;
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
@@ -393,6 +402,19 @@ impl Exchange {
     /// or by trailers.
     pub fn on_response_chunk(&mut self, chunk: &[u8], end: bool, clock: Clock<'_>) -> Option<&[u8]> {
         self.meter.as_mut()?.response_chunk(chunk, end, clock)
+    }
+
+    /// Lets go of everything: nothing more will come.
+    pub fn end(&mut self) {
+        self.state = State::Idle;
+        self.meter = None;
+    }
+
+    /// Lets go of what a callback needed only while it ran.
+    pub fn settle(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.settle();
+        }
     }
 
     /// Takes note of a chunk whose bytes are not wanted.

@@ -2,9 +2,11 @@
 //! taken out.
 
 use super::head::Head;
+use super::kept::Kept;
 use crate::attributes::Capture;
 use crate::framing::{Framer, Framing, Part};
 use crate::inflate::Gunzip;
+use crate::memory::Claim;
 use crate::usage::{Collector, Facts, Seen};
 
 /// How long the event that only carries usage can be, in bytes. A longer one stays, and is never waited for.
@@ -38,6 +40,8 @@ pub(super) mod unread {
     pub(in crate::exchange) const TUNNEL: &str = "tunnel";
     /// Statistics are switched off.
     pub(in crate::exchange) const DISABLED: &str = "disabled";
+    /// There was no room for what it takes to decompress it.
+    pub(in crate::exchange) const MEMORY: &str = "no_memory";
     /// It is compressed, and not as it says.
     pub(in crate::exchange) const COMPRESSION: &str = "broken_compression";
 }
@@ -70,7 +74,12 @@ pub(super) struct Response {
     decoder: Option<Box<Gunzip>>,
     observer: Observer,
     out: Vec<u8>,
+    /// What is counted for the decoder and the message that is not complete.
+    claim: Claim,
 }
+
+/// How much room a buffer keeps for the next callback, in bytes.
+const ROOM: usize = 16 << 10;
 
 struct Observer {
     reader: Reader,
@@ -78,7 +87,7 @@ struct Observer {
     times: Times,
     hide: Option<Hide>,
     /// A copy of a document that attributes are taken from.
-    copy: Option<Vec<u8>>,
+    copy: Option<Kept>,
 }
 
 /// The state of taking out events.
@@ -96,7 +105,14 @@ struct Hide {
 
 impl Response {
     /// Takes status and headers.
-    pub(super) fn new(status: u16, head: &Head, asked: Asked, collector: Collector, copy: bool) -> Self {
+    pub(super) fn new(
+        status: u16,
+        head: &Head,
+        asked: Asked,
+        collector: Collector,
+        copy: Option<Kept>,
+        mut claim: Claim,
+    ) -> Self {
         let encoding = head.text("content-encoding").map_or("", str::trim);
         let gzip = encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip");
         let plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
@@ -108,15 +124,25 @@ impl Response {
         let hides = asked.hide_usage && plain && kind == Kind::Messages(Framing::Sse);
         let reader = match kind {
             Kind::Unread(reason) => Reader::Unread(reason),
+            Kind::Document | Kind::Messages(_) if gzip && !claim.resize(Gunzip::MEMORY) => {
+                Reader::Unread(unread::MEMORY)
+            }
             Kind::Document => Reader::Document,
             Kind::Messages(framing) => Reader::Messages(Framer::new(framing)),
         };
-        let copy = (copy && matches!(reader, Reader::Document)).then(Vec::new);
+        let decodes = gzip && !matches!(reader, Reader::Unread(_));
         Self {
             status,
-            decoder: gzip.then(Box::default),
-            observer: Observer { reader, collector, times: Times::default(), hide: hides.then(Hide::default), copy },
+            decoder: decodes.then(Box::default),
+            observer: Observer {
+                copy: copy.filter(|_| matches!(reader, Reader::Document)),
+                reader,
+                collector,
+                times: Times::default(),
+                hide: hides.then(Hide::default),
+            },
             out: Vec::new(),
+            claim,
         }
     }
 
@@ -145,6 +171,11 @@ impl Response {
         matches!(&self.observer.reader, Reader::Messages(framer) if framer.overflowed())
     }
 
+    /// Whether attributes cannot be taken from it.
+    pub(super) fn lost_copy(&self) -> bool {
+        self.observer.copy.as_ref().is_some_and(Kept::is_lost)
+    }
+
     /// What it said so far.
     pub(super) const fn facts(&self) -> &Facts {
         self.observer.collector.facts()
@@ -153,6 +184,13 @@ impl Response {
     /// When things came.
     pub(super) const fn times(&self) -> Times {
         self.observer.times
+    }
+
+    /// Lets go of what the last callback needed only while it ran.
+    pub(super) fn settle(&mut self) {
+        if self.out.capacity() > ROOM {
+            self.out = Vec::new();
+        }
     }
 
     /// Notes that a byte of a body came that is not read.
@@ -168,7 +206,7 @@ impl Response {
         mut capture: Option<&mut Capture>,
         clock: Clock<'_>,
     ) -> Option<&[u8]> {
-        let Self { decoder, observer, out, .. } = self;
+        let Self { decoder, observer, out, claim, .. } = self;
         out.clear();
         if !chunk.is_empty() {
             observer.times.first_byte.get_or_insert_with(clock);
@@ -188,9 +226,15 @@ impl Response {
         }
         if end {
             observer.times.end = Some(clock());
-            if let (Some(copy), Some(capture)) = (observer.copy.take(), capture) {
-                capture.response_document(&copy);
+            if let (Some(mut copy), Some(capture)) = (observer.copy.take(), capture) {
+                match copy.finish(&[]) {
+                    Some(body) => capture.response_document(&body),
+                    None => capture.miss(),
+                }
             }
+        } else {
+            let decoder = if decoder.is_some() { Gunzip::MEMORY } else { 0 };
+            observer.count(claim, decoder, out);
         }
         observer.hide.as_ref().is_some_and(|hide| hide.differs).then_some(out.as_slice())
     }
@@ -230,6 +274,22 @@ fn ends_with_json(essence: &str) -> bool {
 }
 
 impl Observer {
+    /// Counts the message that is not complete. Without room for it, it passes unread.
+    fn count(&mut self, claim: &mut Claim, decoder: usize, out: &mut Vec<u8>) {
+        let Reader::Messages(framer) = &mut self.reader else { return };
+        if claim.resize(framer.allocated().saturating_add(decoder)) {
+            return;
+        }
+        let hide = &mut self.hide;
+        framer.shed(&mut |part| {
+            if let Some(hide) = hide {
+                hide.pass(&part, false, out);
+            }
+        });
+        // A decoder that finds no room beside it is small, and goes on.
+        let _ = claim.resize(decoder);
+    }
+
     fn read(
         &mut self,
         chunk: &[u8],
@@ -243,7 +303,9 @@ impl Observer {
             Reader::Unread(_) => {}
             Reader::Document => {
                 collector.feed(chunk);
-                keep(copy, chunk);
+                if let Some(copy) = copy {
+                    copy.add(chunk);
+                }
                 if end {
                     collector.finish_document();
                 }
@@ -280,17 +342,6 @@ impl Observer {
                     hide.release(framer.pending(), out);
                 }
             }
-        }
-    }
-}
-
-/// Adds to a copy for as long as attributes can be taken from it; one that gets too long is given up.
-pub(super) fn keep(copy: &mut Option<Vec<u8>>, chunk: &[u8]) {
-    if let Some(bytes) = copy {
-        if bytes.len().saturating_add(chunk.len()) <= crate::attributes::MAX_BODY {
-            bytes.extend_from_slice(chunk);
-        } else {
-            *copy = None;
         }
     }
 }

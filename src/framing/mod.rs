@@ -35,6 +35,9 @@ use self::sse::Sse;
 /// How long a message may be with its framing, in bytes. A longer one passes without being shown.
 pub const MAX_MESSAGE: usize = 1 << 20;
 
+/// How much room is kept from one message to the next, in bytes.
+const ROOM: usize = 16 << 10;
+
 /// How a body is divided into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -148,7 +151,7 @@ impl Framer {
                 self.end(piece, sink);
             } else {
                 pass(&self.held, sink);
-                self.held.clear();
+                self.clear();
                 sink(Part { raw: piece, message: None, continues: cut == Cut::Behind(length) });
             }
         }
@@ -186,6 +189,12 @@ impl Framer {
         &self.held
     }
 
+    /// What is allocated for the bytes of earlier chunks, in bytes.
+    #[must_use]
+    pub const fn allocated(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Whether there may have been a message that was not shown as one.
     ///
     /// Either one was longer than [`MAX_MESSAGE`] or the checksum of a frame did not hold; then framing went on behind
@@ -221,7 +230,16 @@ impl Framer {
             Reader::Broken => None,
         };
         sink(Part { raw, message, continues: false });
-        self.held.clear();
+        self.clear();
+    }
+
+    /// Forgets what is held. Room for a long message is not kept: the next one will hardly need that much.
+    fn clear(&mut self) {
+        if self.held.capacity() > ROOM {
+            self.held = Vec::new();
+        } else {
+            self.held.clear();
+        }
     }
 
     /// The message goes on behind this piece.
@@ -237,6 +255,16 @@ impl Framer {
     /// Whether the message is too long with this piece.
     const fn exceeds(&self, piece: &[u8]) -> bool {
         self.held.len().saturating_add(piece.len()) > MAX_MESSAGE
+    }
+
+    /// Lets go of all memory: a message that is not complete passes unread, up to its end, which counts as an
+    /// [overflow](Self::overflowed).
+    pub fn shed(&mut self, sink: &mut dyn FnMut(Part<'_>)) {
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        } else {
+            self.give_up(sink);
+        }
     }
 
     /// Lets the message pass, up to its end.

@@ -5,6 +5,7 @@
 //! | [`Scanner`], and [`Editor`] over it | request bodies: finds the top-level members it was asked for, and the short strings in one place further in ([`Watch`]), and splices new bytes in | all of it | constant |
 //! | [`edit`], [`splices`] | the same for a body that is held as a whole | all of it | the new body |
 //! | [`Walker`] | responses: finds the values at any known places ([`Paths`]) as they pass | nothing | constant |
+//! | [`Picker`] | copies for attributes: a document with only those top-level members that are wanted | nothing | constant |
 //! | [`parse`] to a [`Node`] | configurations, and values that are recorded: a tree that keeps order and spelling | all of it | the whole document |
 //! | `Items` | stepping through an array or object that is in memory and was validated before | nothing | none |
 //! | `attributes::gjson` | one value by a path that an operator wrote, in a document that was kept | nothing | none |
@@ -49,6 +50,7 @@ mod keys;
 mod merge;
 mod order;
 mod parse;
+mod pick;
 mod scan;
 mod string;
 pub mod tree;
@@ -62,6 +64,7 @@ pub use keys::{Keys, KeysError, MAX_KEYS, Watch};
 pub use merge::merge_member;
 pub(crate) use order::in_order;
 pub use parse::{Reason, SyntaxError, parse};
+pub use pick::{Picker, Wanted};
 pub(crate) use scan::is_number;
 pub use scan::{Event, MAX_DEPTH, MAX_KEY, MAX_MEMBER, MAX_NESTED, Member, Scanner};
 pub use string::{DecodeError, decode, literal, write_literal};

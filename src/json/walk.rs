@@ -415,7 +415,7 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8], bound: usize) {
 }
 
 /// Up to the closing quote of a string: what is before it, and what is after it unless the input ends before.
-fn until_quote<'a>(escape: &mut bool, text: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+pub(super) fn until_quote<'a>(escape: &mut bool, text: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
     let mut rest = text;
     loop {
         if *escape {
@@ -436,7 +436,7 @@ fn until_quote<'a>(escape: &mut bool, text: &'a [u8]) -> (&'a [u8], Option<&'a [
 
 /// Skips what is neither a bracket nor a quote.
 #[inline]
-fn skip_plain(rest: &[u8]) -> &[u8] {
+pub(super) fn skip_plain(rest: &[u8]) -> &[u8] {
     /// Colons and commas stand alone between strings; only numbers in a row are worth a block.
     const SHORT_RUN: usize = 8;
     let near = rest.get(..SHORT_RUN).unwrap_or(rest);

@@ -3,14 +3,14 @@
 use super::{Memory, Pool, grown};
 
 /// A copy of a body as it passes. The budget may drop it at any time.
-pub struct Copy {
+pub struct BodyCopy {
     memory: Memory,
     /// 0 before the first byte.
     id: u64,
     dropped: bool,
 }
 
-impl Copy {
+impl BodyCopy {
     /// An empty copy.
     #[must_use]
     pub fn new(memory: &Memory) -> Self {
@@ -40,6 +40,13 @@ impl Copy {
         }
     }
 
+    /// Whether it was dropped.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        let is_gone = || self.memory.with(|pool| pool.copies.get(self.id).is_none()).unwrap_or_default();
+        self.dropped || (self.id != 0 && is_gone())
+    }
+
     /// How many bytes it has; 0 if it was dropped.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -53,7 +60,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for BodyCopy {
     fn drop(&mut self) {
         if self.id != 0 {
             self.memory.with(|pool| pool.copies.remove(self.id));

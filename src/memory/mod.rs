@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | bodies and unfinished members of requests | [`Held`] | three quarters, one stream a quarter | a stream is answered: [`GivenUp`] |
 //! | unfinished events, captured values, decoders of responses | [`Claim`] | a quarter | it is refused: the holder does without |
-//! | copies of bodies for attributes | [`Copy`] | whatever is free | the copy that grew least recently is dropped |
+//! | copies of bodies for attributes | [`BodyCopy`] | whatever is free | the copy that grew least recently is dropped |
 //!
 //! So copies go first, because no request needs them. Of streams, the one goes first that has received nothing for the
 //! longest time, if that is longer than [`STALLED_AFTER_NS`]; a stream that still receives is never given up for one
@@ -25,8 +25,8 @@ mod tests;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+pub use self::copy::BodyCopy;
 use self::copy::Copies;
-pub use self::copy::Copy;
 use self::held::Holders;
 pub use self::held::{GivenUp, Held, Victim};
 
@@ -39,8 +39,8 @@ pub const MIN_LIMIT: usize = 4 << 20;
 /// A held stream that has received nothing for so long makes room for others, in nanoseconds.
 pub const STALLED_AFTER_NS: u64 = 1_000_000_000;
 
-/// What is refused last: a claim of no more than this, in bytes, may use all of its part; a larger one only the first
-/// half. A few clients with long events thus cannot take the little that everybody else needs.
+/// What is refused last: a claim of no more than this, in bytes, may use all of its part; a larger one leaves a quarter
+/// of it free. A few clients with long events thus cannot take the little that everybody else needs.
 pub const SMALL_CLAIM: usize = 16 << 10;
 
 /// Where a budget of so many parts reports a change of its size: see [`Memory::change`].
@@ -178,7 +178,8 @@ impl Pool {
     fn claim(&mut self, before: usize, after: usize) -> bool {
         let more = after.saturating_sub(before);
         if more > 0 {
-            let part = if after > SMALL_CLAIM { self.claim_limit() / 2 } else { self.claim_limit() };
+            let kept_free = if after > SMALL_CLAIM { self.claim_limit() / 4 } else { 0 };
+            let part = self.claim_limit().saturating_sub(kept_free);
             if self.claimed.saturating_add(more) > part || !self.make_room(more) {
                 return false;
             }

@@ -72,15 +72,16 @@ fn a_change_is_reported_when_it_is_large_or_back_to_nothing() {
 #[test]
 fn the_copy_that_grew_least_recently_is_dropped_first() {
     let memory = memory(4 * MB);
-    let mut copies: Vec<Copy> = (0..4).map(|_| Copy::new(&memory)).collect();
+    let mut copies: Vec<BodyCopy> = (0..4).map(|_| BodyCopy::new(&memory)).collect();
     for copy in &mut copies {
         assert!(copy.push(&[1; MB]));
     }
     // The first one goes on, in the room that it has.
     assert_eq!(memory.used(), 4 * MB);
     assert!(copies[0].push(&[]), "nothing takes no room");
-    let mut fifth = Copy::new(&memory);
+    let mut fifth = BodyCopy::new(&memory);
     assert!(fifth.push(&[2; 10]));
+    assert!(copies[0].is_dropped() && !copies[1].is_dropped());
     assert_eq!(copies[0].take(), None);
     assert!(!copies[0].push(b"x"), "what was dropped stays so");
     assert_eq!(copies[1].take().map(|bytes| bytes.len()), Some(MB));
@@ -92,7 +93,7 @@ fn the_copy_that_grew_least_recently_is_dropped_first() {
 #[test]
 fn copies_make_room_for_everything_else() {
     let memory = memory(8 * MB);
-    let mut copies: Vec<Copy> = (0..8).map(|_| Copy::new(&memory)).collect();
+    let mut copies: Vec<BodyCopy> = (0..8).map(|_| BodyCopy::new(&memory)).collect();
     assert!(copies.iter_mut().all(|copy| copy.push(&[1; MB])));
     let mut claim = memory.claim();
     assert!(claim.resize(MB));
@@ -108,7 +109,7 @@ fn copies_make_room_for_everything_else() {
 fn a_copy_in_pieces_is_the_whole() {
     let memory = memory(8 * MB);
     for size in [1, 7, 4096] {
-        let mut copy = Copy::new(&memory);
+        let mut copy = BodyCopy::new(&memory);
         let bytes: Vec<u8> = (0..10_000_u32).map(|number| number as u8).collect();
         assert!(bytes.chunks(size).all(|piece| copy.push(piece)));
         assert!(memory.used() <= 2 * bytes.len() + 4096, "{}", memory.used());
@@ -124,16 +125,16 @@ fn a_copy_in_pieces_is_the_whole() {
 fn a_claim_that_is_refused_is_given_back() {
     let memory = memory(16 * MB);
     let mut claims: Vec<Claim> = (0..8).map(|_| memory.claim()).collect();
-    // A quarter is for claims, and half of it for large ones.
-    assert!(claims[0].resize(MB) && claims[1].resize(MB));
+    // A quarter is for claims, and three quarters of it for large ones.
+    assert!(claims[0].resize(2 * MB) && claims[1].resize(MB));
     assert!(!claims[2].resize(MB));
     assert_eq!(claims[2].bytes(), 0);
-    assert_eq!(memory.used(), 2 * MB);
+    assert_eq!(memory.used(), 3 * MB);
     // Everybody still gets a little.
     for claim in &mut claims[2..] {
         assert!(claim.resize(SMALL_CLAIM));
     }
-    assert!(!claims[0].resize(MB + 1), "it cannot grow");
+    assert!(!claims[0].resize(2 * MB + 1), "it cannot grow");
     assert_eq!(memory.used(), MB + 6 * SMALL_CLAIM);
     assert!(claims[1].resize(10));
     drop(claims);
@@ -301,7 +302,7 @@ fn any_sequence_keeps_to_the_budget() {
         let memory = memory(limit);
         let mut now = 0;
         let mut claims: Vec<Claim> = Vec::new();
-        let mut copies: Vec<(Copy, Vec<u8>)> = Vec::new();
+        let mut copies: Vec<(BodyCopy, Vec<u8>)> = Vec::new();
         // The stream, its context, what it was given, when it last received.
         let mut streams: Vec<(Held, u32, Vec<u8>, u64)> = Vec::new();
         for step in 0..400_u32 {
@@ -317,7 +318,7 @@ fn any_sequence_keeps_to_the_budget() {
                     let granted = claims[place].resize(size / 4);
                     assert_eq!(claims[place].bytes(), if granted { size / 4 } else { 0 });
                 }
-                3 => copies.push((Copy::new(&memory), Vec::new())),
+                3 => copies.push((BodyCopy::new(&memory), Vec::new())),
                 4 | 5 if !copies.is_empty() => {
                     let place = random.below(copies.len());
                     let (copy, copied) = &mut copies[place];

@@ -171,6 +171,22 @@ pub(super) fn define_metric(kind: Kind, name: &str) -> Option<u32> {
     id.ok()
 }
 
+/// Defines a gauge, or finds the one of that name.
+pub(super) fn define_gauge(name: &str) -> Option<u32> {
+    let id = hostcalls::define_metric(MetricType::Gauge, name);
+    if let Err(status) = &id {
+        warn!("defining the gauge {name}: {status:?}");
+    }
+    id.ok()
+}
+
+/// Adds to a gauge, which may be a negative number.
+pub(super) fn change_gauge(id: u32, difference: i64) {
+    if let Err(status) = hostcalls::increment_metric(id, difference) {
+        warn!("changing a gauge: {status:?}");
+    }
+}
+
 /// Adds to a counter, at least 1, or records in a histogram.
 pub(super) fn count(kind: Kind, id: u32, value: u64) {
     let result = match kind {

@@ -1,5 +1,6 @@
 //! The HTTP context: one per request.
 
+use super::vm::Vm;
 use super::{host, report};
 use crate::config::Config;
 use crate::error::{Error, Reply};
@@ -23,6 +24,7 @@ const SAVED: &str = "waypost.client";
 pub(super) struct Http {
     id: u32,
     config: Rc<Config>,
+    vm: Vm,
     holds: Rc<RefCell<Holds>>,
     series: Rc<RefCell<Series>>,
     exchange: Exchange,
@@ -31,8 +33,21 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(id: u32, config: Rc<Config>, holds: Rc<RefCell<Holds>>, series: Rc<RefCell<Series>>) -> Self {
-        Self { id, config, holds, series, exchange: Exchange::default(), started: host::now_ns() }
+    pub(super) fn new(
+        id: u32,
+        config: Rc<Config>,
+        vm: Vm,
+        holds: Rc<RefCell<Holds>>,
+        series: Rc<RefCell<Series>>,
+    ) -> Self {
+        let exchange = Exchange::new(vm.memory().clone());
+        Self { id, config, vm, holds, series, exchange, started: host::now_ns() }
+    }
+
+    /// Lets go of what this callback alone needed, and tells the host what is kept until the next one.
+    fn settle(&mut self) {
+        self.exchange.settle();
+        self.vm.report();
     }
 
     /// Takes note of a part of the response, and of its end. All of it comes at one time.
@@ -148,6 +163,8 @@ impl Drop for Http {
         if let Ok(mut holds) = self.holds.try_borrow_mut() {
             holds.end(self.id);
         }
+        self.exchange.end();
+        self.vm.report();
     }
 }
 
@@ -187,7 +204,11 @@ impl HttpContext for Http {
             WantsBody::No => Action::Continue,
             WantsBody::Whole => Action::Pause,
             WantsBody::Chunks if size == 0 => Action::Continue,
-            WantsBody::Chunks => self.request_chunk(size, false),
+            WantsBody::Chunks => {
+                let action = self.request_chunk(size, false);
+                self.settle();
+                action
+            }
         }
     }
 
@@ -213,6 +234,7 @@ impl HttpContext for Http {
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if self.exchange.is_metered() {
             self.response_part(size, end_of_stream);
+            self.settle();
         }
         Action::Continue
     }

@@ -6,13 +6,14 @@ mod http;
 mod raw;
 mod report;
 mod root;
+mod vm;
 
 use root::Root;
 
 #[cfg(not(test))]
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
 }}
 
 /// Higress takes the first ABI marker it knows. Under this one it holds headers without holding back the body, as stock

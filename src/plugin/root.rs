@@ -2,6 +2,7 @@
 
 use super::host;
 use super::http::Http;
+use super::vm::Vm;
 use crate::config::{self, Config, problem::Severity};
 use crate::error::Error;
 use crate::hold::{Holds, Sight};
@@ -14,11 +15,24 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Holds the compiled configuration for its streams.
-#[derive(Default)]
 pub(super) struct Root {
+    id: u32,
+    vm: Vm,
     config: Option<Rc<Config>>,
     holds: Rc<RefCell<Holds>>,
     series: Rc<RefCell<Series>>,
+}
+
+impl Root {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, vm: Vm::get(), config: None, holds: Rc::default(), series: Rc::default() }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.vm.memory().configure(self.id, None);
+    }
 }
 
 impl Context for Root {}
@@ -45,13 +59,15 @@ impl RootContext for Root {
         if let Ok(mut series) = self.series.try_borrow_mut() {
             series.set_max(loaded.config.max_series());
         }
+        self.vm.memory().configure(self.id, loaded.config.max_memory());
+        self.vm.define_gauge();
         self.config = Some(Rc::new(loaded.config));
         true
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let config = Rc::clone(self.config.as_ref()?);
-        Some(Box::new(Http::new(id, config, Rc::clone(&self.holds), Rc::clone(&self.series))))
+        Some(Box::new(Http::new(id, config, self.vm.clone(), Rc::clone(&self.holds), Rc::clone(&self.series))))
     }
 
     /// Answers requests whose bodies the host keeps back.

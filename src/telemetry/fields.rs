@@ -56,6 +56,7 @@ macro_rules! fields {
 fields! { record:
     "aborted" = record.aborted.map(Party::name).map(Value::Word),
     "api" = known(record.api()),
+    "attributes_dropped" = record.attributes_dropped.then_some(Value::Bool(true)),
     "audio_input_token" = number(record.tokens.audio_input),
     "audio_output_token" = number(record.tokens.audio_output),
     "cache_write_token" = number(record.tokens.cache_write),

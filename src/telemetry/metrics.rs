@@ -19,6 +19,8 @@
 //! | `gen_ai_server_request_duration_milliseconds` | histogram | provider, operation, model, status class |
 //! | `gen_ai_server_time_to_first_token_milliseconds` | histogram | provider, operation, model |
 //! | `gen_ai_server_time_per_output_token_microseconds` | histogram | provider, operation, model |
+//! | `waypost_attributes_dropped_total` | counter | provider |
+//! | `waypost_memory_bytes` | gauge | none: see [`MEMORY`] |
 //! | `waypost_series_overflow_total` | counter | none: see [`series`](super::series) |
 //!
 //! Envoy's histograms are approximate, their sums too; exact rates and sums are those of the counters.
@@ -159,6 +161,12 @@ static PER_TOKEN: Metric = Metric {
     form: Form::Waypost(&[Label::Provider, Label::Operation, Label::Model]),
 };
 
+static ATTRIBUTES_DROPPED: Metric =
+    Metric { kind: Kind::Counter, name: "waypost_attributes_dropped_total", form: Form::Waypost(&[Label::Provider]) };
+
+/// The gauge of what requests keep in memory, in bytes. All VMs of a process add to it.
+pub const MEMORY: &str = "waypost_memory_bytes";
+
 /// The metric that counts what was put into overflow series; it has no labels.
 pub(super) static SERIES_OVERFLOW: Metric =
     Metric { kind: Kind::Counter, name: "waypost_series_overflow_total", form: Form::Waypost(&[]) };
@@ -284,6 +292,7 @@ fn waypost_samples(record: &Record, put: &mut dyn FnMut(&'static Metric, &'stati
     let tokens = &record.tokens;
     put(&REQUESTS, "", Some(1));
     put(&ERRORS, "", (record.failed() || record.aborted.is_some()).then_some(1));
+    put(&ATTRIBUTES_DROPPED, "", record.attributes_dropped.then_some(1));
     put(&DURATION, "", record.end.map(|ns| ns / NS_PER_MS));
     // What a failed or broken stream took says nothing of how fast the model is.
     if !record.failed() {

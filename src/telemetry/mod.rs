@@ -17,7 +17,7 @@ pub mod series;
 
 pub use fields::{Fields, Flat};
 pub use labels::{Consumers, Labels, Models};
-pub use metrics::{Kind, Sample, Style, samples};
+pub use metrics::{Kind, MEMORY, Sample, Style, samples};
 pub use record::{Failure, Party, Record, UsageSource};
 pub use series::{Host, Series};
 

@@ -60,6 +60,8 @@ pub struct Record {
     pub failure: Option<Failure>,
     /// Whether an event of the stream was too long to be read, so that something may be missing here.
     pub oversized_event: bool,
+    /// Whether attributes may be missing because there was no room for what they are taken from.
+    pub attributes_dropped: bool,
     /// Further log fields, each a name and a value as JSON text. A name of a field above takes its place.
     pub attributes: Vec<(String, String)>,
 }

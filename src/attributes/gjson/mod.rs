@@ -91,6 +91,15 @@ impl Path {
         Ok(Self { parts: parts.into() })
     }
 
+    /// The key of the one member of the document that the path looks into; `None` if it may look at more.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        match self.parts.first() {
+            Some(Part::Key { name, from_end: false, .. }) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The raw text of the value the path leads to, without whitespace around it.
     #[must_use]
     pub fn get<'a>(&self, json: &'a [u8]) -> Option<Cow<'a, [u8]>> {

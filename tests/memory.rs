@@ -1,0 +1,205 @@
+//! What exchanges keep, against the budget of their VM.
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets something unexpected fails"
+)]
+
+use serde_json::{Value, json};
+use waypost::config::{self, Config};
+use waypost::exchange::head::Head;
+use waypost::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, Outcome, RequestHeaders};
+use waypost::memory::{MIN_LIMIT, Memory};
+
+/// A budget of so many bytes.
+fn memory(limit: usize) -> Memory {
+    let memory = Memory::default();
+    memory.configure(1, Some(limit));
+    memory
+}
+
+fn config() -> Config {
+    let attributes = json!([
+        {"key": "question", "apply_to_log": true},
+        {"key": "answer", "rule": "append", "apply_to_log": true},
+    ]);
+    let config = json!({
+        "provider": {"type": "openai", "apiTokens": ["token"]},
+        "statistics": {"attributes": attributes, "value_length_limit": 1 << 20},
+    });
+    config::load(config.to_string().as_bytes()).expect("a configuration").config
+}
+
+fn head(headers: &[(&str, &str)]) -> Head {
+    Head::new(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+}
+
+/// An exchange whose request headers have gone out.
+fn begin(config: &Config, memory: &Memory) -> Exchange {
+    let mut exchange = Exchange::new(memory.clone());
+    let request = RequestHeaders {
+        head: head(&[
+            (":method", "POST"),
+            (":path", "/v1/chat/completions"),
+            (":authority", "gw"),
+            ("content-type", "application/json"),
+        ]),
+        saved: None,
+        route: None,
+        cluster: None,
+        end_of_stream: false,
+    };
+    assert!(matches!(exchange.on_request_headers(config, request), HeadersEffect::Send(_)));
+    exchange
+}
+
+fn send(exchange: &mut Exchange, chunk: &[u8], end: bool) {
+    assert!(!matches!(exchange.on_request_chunk(chunk, end), BodyEffect::Reply(_)));
+    exchange.settle();
+}
+
+/// Begins the answer to a small request.
+fn answer(exchange: &mut Exchange, headers: &[(&str, &str)]) {
+    send(exchange, br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Which way?"}]}"#, true);
+    exchange.on_response_headers(&head(headers), false, &|| 1);
+}
+
+fn receive(exchange: &mut Exchange, chunk: &[u8], end: bool) -> Vec<u8> {
+    let left = exchange.on_response_chunk(chunk, end, &|| 1).unwrap_or(chunk).to_vec();
+    exchange.settle();
+    left
+}
+
+fn finish(exchange: &mut Exchange) -> Outcome {
+    exchange.finish(&Ended::default()).expect("a record")
+}
+
+/// An attribute of a record.
+fn attribute(outcome: &Outcome, key: &str) -> Value {
+    let found = outcome.record.attributes.iter().find(|(known, _)| known == key);
+    found.map_or(Value::Null, |(_, json)| serde_json::from_str(json).expect("JSON"))
+}
+
+const STREAM: [(&str, &str); 2] = [(":status", "200"), ("content-type", "text/event-stream")];
+
+#[test]
+fn copies_that_are_dropped_are_told_and_the_others_are_whole() {
+    /// In bytes.
+    const LIMIT: usize = 4 * MIN_LIMIT;
+    let (config, memory) = (config(), memory(LIMIT));
+    let content = "x".repeat(900 << 10);
+    let begins = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{content}"#);
+    let mut exchanges: Vec<Exchange> = (0..40).map(|_| begin(&config, &memory)).collect();
+    for exchange in &mut exchanges {
+        for piece in begins.as_bytes().chunks(16 << 10) {
+            send(exchange, piece, false);
+            assert!(memory.used() <= LIMIT, "{}", memory.used());
+        }
+    }
+    let mut complete = 0;
+    // The newest first, because what is found in them takes room too.
+    for exchange in exchanges.iter_mut().rev() {
+        send(exchange, br#""}]}"#, true);
+        assert!(memory.used() <= LIMIT, "{}", memory.used());
+        let outcome = finish(exchange);
+        let whole = attribute(&outcome, "question") == content.as_str();
+        assert_eq!(whole, !outcome.record.attributes_dropped);
+        complete += u32::from(whole);
+    }
+    assert!((6..=16).contains(&complete), "{complete}");
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn a_body_in_one_piece_needs_no_room() {
+    let (config, memory) = (config(), memory(MIN_LIMIT));
+    let mut others = Vec::new();
+    for _ in 0..12 {
+        let mut exchange = begin(&config, &memory);
+        send(&mut exchange, format!(r#"{{"model":"m","messages":["{}"#, "x".repeat(900 << 10)).as_bytes(), false);
+        others.push(exchange);
+    }
+    let before = memory.used();
+    let mut exchange = begin(&config, &memory);
+    answer(&mut exchange, &STREAM);
+    assert_eq!(attribute(&finish(&mut exchange), "question"), "Which way?");
+    assert!(memory.used() <= before);
+}
+
+/// An event that is not complete waits in memory: without room it passes, unread, and every byte arrives.
+#[test]
+fn events_without_room_pass_unread() {
+    let (config, memory) = (config(), memory(MIN_LIMIT));
+    let event = |content: &str| format!("data: {}\n\n", json!({"choices": [{"delta": {"content": content}}]}));
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
+    let long = event(&"x".repeat(300 << 10));
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut exchange = begin(&config, &memory);
+        answer(&mut exchange, &STREAM);
+        let mut left = Vec::new();
+        for piece in long.as_bytes()[..long.len() - 10].chunks(16 << 10) {
+            left.extend(receive(&mut exchange, piece, false));
+            assert!(memory.used() <= MIN_LIMIT, "{}", memory.used());
+        }
+        streams.push((exchange, left));
+    }
+    let mut unread = 0;
+    for (exchange, left) in &mut streams {
+        left.extend(receive(exchange, &long.as_bytes()[long.len() - 10..], false));
+        left.extend(receive(exchange, usage.as_bytes(), false));
+        left.extend(receive(exchange, b"data: [DONE]\n\n", true));
+        assert_eq!(*left, [long.as_bytes(), b"data: [DONE]\n\n"].concat(), "all but the usage that nobody asked for");
+        let outcome = finish(exchange);
+        assert_eq!(outcome.record.tokens.total(), Some(3), "the next event is read");
+        unread += u32::from(outcome.record.oversized_event);
+    }
+    assert!((10..20).contains(&unread), "{unread} of 20");
+    drop(streams);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn decoders_without_room_are_not_made() {
+    let (config, memory) = (config(), memory(MIN_LIMIT));
+    let gzip = [(":status", "200"), ("content-type", "application/json"), ("content-encoding", "gzip")];
+    let mut exchanges: Vec<Exchange> = (0..100).map(|_| begin(&config, &memory)).collect();
+    for exchange in &mut exchanges {
+        answer(exchange, &gzip);
+        assert!(memory.used() <= MIN_LIMIT);
+    }
+    let reasons: Vec<_> = exchanges.iter_mut().map(|exchange| finish(exchange).record.usage_source.reason()).collect();
+    assert!(reasons.iter().filter(|reason| **reason == Some("no_memory")).count() > 50, "{reasons:?}");
+    assert!(reasons.iter().filter(|reason| **reason == Some("absent")).count() > 5, "{reasons:?}");
+    drop(exchanges);
+    assert_eq!(memory.used(), 0);
+}
+
+/// What is found in streams is kept to their end.
+#[test]
+fn values_without_room_are_given_up() {
+    let (config, memory) = (config(), memory(MIN_LIMIT));
+    let event = format!("data: {}\n\n", json!({"choices": [{"delta": {"content": "x".repeat(10 << 10)}}]}));
+    let mut exchanges: Vec<Exchange> = (0..10).map(|_| begin(&config, &memory)).collect();
+    for exchange in &mut exchanges {
+        answer(exchange, &STREAM);
+    }
+    for _ in 0..20 {
+        for exchange in &mut exchanges {
+            receive(exchange, event.as_bytes(), false);
+            assert!(memory.used() <= MIN_LIMIT, "{}", memory.used());
+        }
+    }
+    let outcomes: Vec<Outcome> = exchanges.iter_mut().map(finish).collect();
+    let dropped = outcomes.iter().filter(|outcome| outcome.record.attributes_dropped).count();
+    assert!((1..10).contains(&dropped), "{dropped}");
+    for outcome in &outcomes {
+        let whole = attribute(outcome, "answer").as_str().is_some_and(|answer| answer.len() == 20 * (10 << 10));
+        assert_eq!(whole, !outcome.record.attributes_dropped);
+    }
+    drop(exchanges);
+    assert_eq!(memory.used(), 0);
+}
