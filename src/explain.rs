@@ -104,6 +104,24 @@ impl Explanation {
         }
     }
 
+    /// The rule that serves the request: `_rules_[0]` or `global`.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.decision.rule
+    }
+
+    /// Whether the request is answered here, with an error.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// Whether a problem of the configuration is why the request is refused.
+    #[must_use]
+    pub fn is_because_of(&self, problem: &str) -> bool {
+        matches!(&self.decision.verdict, Verdict::Refuse(Error::Configuration(reason), _) if reason.contains(problem))
+    }
+
     /// The whole decision as one object.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -138,6 +138,40 @@ fn check_refuses_every_bad_document_and_warnings_only_strictly() {
     }
 }
 
+/// Where a chat request with the model `gpt-4` goes, as `testdata/config/higress-shapes.yaml` writes it.
+fn goes(explained: &Value) -> String {
+    let Some(path) = explained["upstream"]["path"].as_str() else {
+        return explained["outcome"].as_str().unwrap().to_owned();
+    };
+    let host = explained["upstream"]["authority"].as_str().unwrap_or("(client)");
+    let model = explained["model"]["upstream"].as_str().map(|model| format!(" {model}")).unwrap_or_default();
+    format!("{host}{path}{model}")
+}
+
+#[test]
+fn what_ai_proxy_s_users_and_its_console_write_is_no_mistake() {
+    // operator B10.
+    let text = fs::read_to_string(testdata().join("config/higress-shapes.yaml")).unwrap();
+    let shapes: Vec<std::collections::BTreeMap<String, String>> = serde_saphyr::from_str(&text).unwrap();
+    assert!(shapes.len() >= 60, "{}", shapes.len());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("plugin.yaml");
+    for shape in &shapes {
+        let (name, config) = (&shape["name"], &shape["config"]);
+        fs::write(&file, config).unwrap();
+        let path = file.to_str().unwrap();
+        let checked = run("config", &["check", "--strict", path]);
+        assert_eq!(checked.code, 0, "{name}: {}", checked.stdout);
+        assert!(checked.stdout.contains(": ok: 0 errors, 0 warnings, "), "{name}: {}", checked.stdout);
+        let mut arguments = vec!["explain", "--config", path, "--json", "--body", r#"{"model":"gpt-4"}"#];
+        arguments.extend(shape.get("with").map_or("", String::as_str).split_whitespace());
+        arguments.extend(CHAT);
+        let explained = run("config", &arguments);
+        assert_eq!(explained.stderr, "", "{name}");
+        assert_eq!(goes(&explained.json()), shape["goes"], "{name}");
+    }
+}
+
 #[test]
 fn no_expected_output_is_left_without_its_document() {
     for kind in ["ok", "bad"] {
@@ -167,12 +201,22 @@ fn check_prints_json_with_every_problem() {
         json!({
             "severity": "warning",
             "path": "providers[0].base_url",
+            "line": 5,
             "message": "unknown key; did you mean `baseUrl`?",
         })
     );
     let difference = problems.iter().find(|problem| problem["severity"] == "difference").unwrap();
     assert_eq!(difference["id"], "capabilities");
     assert!(difference["why"].as_str().is_some_and(|why| !why.is_empty()));
+
+    let listed: Value =
+        serde_json::from_str(&run("config/bad", &["check", "--json", "plugin-list.yaml"]).stdout).unwrap();
+    let problems = listed["files"][0]["problems"].as_array().unwrap();
+    let error = problems.iter().find(|problem| problem["severity"] == "error").unwrap();
+    assert_eq!(
+        (&error["resource"], &error["line"]),
+        (&json!("WasmPlugin higress-system/ai-proxy.internal"), &json!(20))
+    );
 
     for (index, name, reason) in
         [(1, "other-kind.yaml", "no Waypost configuration"), (2, "missing.yaml", "No such file")]
@@ -290,6 +334,63 @@ fn explanations_are_the_expected_ones() {
 }
 
 #[test]
+fn a_request_may_be_a_whole_url() {
+    let config = "ok/client-credentials.json";
+    let explained = |arguments: &[&str]| explain(config, &[&["--json"][..], arguments].concat()).json();
+    let by_host = explained(&["--host", "query.example.com", "GET", "/v1/models?limit=2"]);
+    assert_eq!(by_host["rule"], "_rules_[2]");
+    for url in [
+        "https://query.example.com/v1/models?limit=2",
+        "HTTP://query.example.com/v1/models?limit=2#part",
+        "https://query.example.com:443/v1/models?limit=2",
+    ] {
+        let by_url = explained(&["GET", url]);
+        assert_eq!((&by_url["rule"], &by_url["upstream"]), (&by_host["rule"], &by_host["upstream"]), "{url}");
+    }
+    // The header wins, as with other clients.
+    let named = explained(&["--host", "query.example.com", "GET", "https://other.example.com/v1/models?limit=2"]);
+    assert_eq!(named["rule"], by_host["rule"]);
+    assert_eq!(explained(&["GET", "https://query.example.com"])["operation"], "passthrough");
+    for url in ["https://", "https:///v1/models", "https://user:canary-7f3a@query.example.com/v1/models"] {
+        let error = explain(config, &["GET", url]).error();
+        assert!(error.starts_with("waypost: the URL ") && !error.contains(CANARY), "{error}");
+    }
+}
+
+#[test]
+fn a_refusal_fails_only_if_asked() {
+    for (arguments, code) in [
+        (&["POST", "/v1/messages"][..], 0),
+        (&["--fail", "POST", "/v1/messages"], 1),
+        (&["--fail", "--json", "POST", "/v1/messages"], 1),
+        (&["--fail", "POST", "/v1/chat/completions"], 0),
+    ] {
+        let explained = explain("ok/kgateway-11225-base-path.json", arguments);
+        assert_eq!(explained.code, code, "{arguments:?}");
+        assert!(!explained.stdout.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(explain("bad/empty.json", &["--fail", "POST", "/v1/messages"]).code, 0);
+    assert_eq!(explain("bad/rules.yaml", &["--fail", "--route", "b", "GET", "/v1/models"]).code, 1);
+}
+
+#[test]
+fn errors_of_rules_that_do_not_serve_are_told_on_demand() {
+    let config = "bad/plugin-list.yaml";
+    let serving = explain(config, &[&["--route", "two"][..], &CHAT].concat());
+    assert_eq!((serving.code, serving.stderr.as_str()), (0, ""), "{serving:?}");
+    let verbose = explain(config, &[&["--verbose", "--route", "two"][..], &CHAT].concat());
+    assert_eq!(
+        verbose.stderr,
+        "bad/plugin-list.yaml:20: error: WasmPlugin higress-system/ai-proxy.internal: \
+         spec.defaultConfig.providers[0].type: unknown value `opnai`; did you mean `openai`?\n"
+    );
+    // The rule that serves is itself broken.
+    let broken = explain(config, &[&["--route", "one"][..], &CHAT].concat());
+    assert_eq!(broken.stderr, verbose.stderr);
+    assert!(broken.stdout.contains("503"), "{}", broken.stdout);
+}
+
+#[test]
 fn an_explanation_in_json_always_has_the_same_members() {
     for (config, arguments, outcome) in [
         ("ok/kgateway-11225-base-path.json", CHAT, "send"),
@@ -348,6 +449,9 @@ fn a_body_comes_from_a_file_or_from_standard_input() {
     assert_eq!(of("../cli/chat.json", b""), "prod-4o");
     assert_eq!(of("-", br#"{"messages":[],"model":"gpt-3.5-turbo"}"#), "prod-mini");
     assert_eq!(of("-", br#"{"model":"unmapped"}"#), "unmapped");
+    // As with curl.
+    assert_eq!(of(r#"{"model":"gpt-4o"}"#, b""), "prod-4o");
+    assert_eq!(of(" {\n\"model\": \"gpt-3.5-turbo\" }", b""), "prod-mini");
     // Bytes are looked at where it matters, as in the filter.
     assert_eq!(of("-", b"{\"model\":\"gpt-4o\",\"user\":\"\xff\"}"), "prod-4o");
 }
@@ -396,7 +500,7 @@ fn errors_of_the_configuration_are_said_beside_the_explanation() {
     assert!(
         explained
             .stderr
-            .contains("bad/rules.yaml: error: _rules_[3].activeProviderId: no provider has the id `gone`\n"),
+            .contains("bad/rules.yaml:10: error: _rules_[3].activeProviderId: no provider has the id `gone`\n"),
         "{}",
         explained.stderr
     );

@@ -22,6 +22,8 @@ pub struct SyntaxError {
 pub enum Reason {
     /// Something else should stand here.
     Expected(&'static str),
+    /// A comma with nothing behind it.
+    TrailingComma,
     /// The document ends too early.
     End,
     /// A string with a control character, an unknown escape or a lone surrogate.
@@ -45,6 +47,7 @@ impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
             Reason::Expected(what) => write!(f, "expected {what}")?,
+            Reason::TrailingComma => f.write_str("a comma with nothing behind it")?,
             Reason::End => f.write_str("it ends too early")?,
             Reason::String => f.write_str("malformed string")?,
             Reason::Number => f.write_str("malformed number")?,
@@ -100,6 +103,21 @@ impl<'t> Parser<'t> {
         Err(if self.rest.is_empty() { Reason::End } else { Reason::Expected(what) })
     }
 
+    /// Takes the comma before one more item.
+    fn comma(&mut self, expected: &'static str, close: char) -> Result<(), Reason> {
+        let before = self.rest;
+        if !self.take(',') {
+            return self.expected(expected);
+        }
+        self.space();
+        if self.rest.starts_with(close) {
+            // The comma is what is wrong, and not what closes.
+            self.rest = before.trim_start();
+            return Err(Reason::TrailingComma);
+        }
+        Ok(())
+    }
+
     fn value(&mut self) -> Result<Node, Reason> {
         self.space();
         for (literal, node) in [("null", Node::Null), ("true", Node::Bool(true)), ("false", Node::Bool(false))] {
@@ -138,9 +156,7 @@ impl<'t> Parser<'t> {
             if self.take(']') {
                 return Ok(Node::List(items));
             }
-            if !self.take(',') {
-                return self.expected("`,` or `]`");
-            }
+            self.comma("`,` or `]`", ']')?;
         }
     }
 
@@ -157,9 +173,7 @@ impl<'t> Parser<'t> {
             if self.take('}') {
                 break;
             }
-            if !self.take(',') {
-                return self.expected("`,` or `}`");
-            }
+            self.comma("`,` or `}`", '}')?;
         }
         match repeated(&members) {
             None => Ok(Node::Map(members)),
@@ -291,6 +305,8 @@ mod tests {
     fn says_where_it_stopped() {
         for (text, message) in [
             ("{\"a\": 1,\n  b: 2}", "expected a key in double quotes at line 2 column 3"),
+            ("{\"a\": 1,\n}", "a comma with nothing behind it at line 1 column 8"),
+            ("[1, 2 ,]", "a comma with nothing behind it at line 1 column 7"),
             ("{\"provider\": {\"type\": ", "it ends too early at line 1 column 23"),
             ("{\"a\":1,\"a\":2}", "the key `a` stands twice in one object at line 1 column 11"),
             (

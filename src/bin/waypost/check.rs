@@ -1,18 +1,19 @@
 //! `waypost check`
 
-use crate::document::Document;
+use crate::document::{Contents, Finding, Level};
 use crate::{Outcome, pretty};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use waypost::config::problem::{Kind, Severity};
+use waypost::config::problem::Severity;
 
-/// Checks plugin JSON or YAML, and Higress WasmPlugin manifests. Every problem is listed with its place; so is every
-/// deliberate difference from Higress's ai-proxy that the configuration touches.
+/// Checks plugin JSON or YAML, and whatever holds such a configuration: Higress and Istio WasmPlugins, configurations of
+/// Envoy, Envoy Gateway's EnvoyExtensionPolicies. Every problem is listed with its place; so is every deliberate
+/// difference from Higress's ai-proxy that the configuration touches. Other plugins in a file are passed over.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  waypost check waypost.yaml\n  waypost check --strict --json plugins/*.yaml\n  \
-                        kubectl get wasmplugin ai-proxy -o yaml | waypost check -")]
+                        kubectl get wasmplugin -A -o yaml | waypost check -")]
 pub(crate) struct Arguments {
     /// Fail on warnings too: unknown keys, keys without effect, doubtful values
     #[arg(long)]
@@ -31,14 +32,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
     let mut good = true;
     for file in &arguments.files {
         let name = file.display().to_string();
-        match Document::read_all(file) {
+        match Contents::read(file) {
             Err(error) => {
                 good = false;
                 let _ = writeln!(text, "{name}: error: {error}");
                 reports.push(json!({ "file": name, "ok": false, "problems": [], "unreadable": error.to_string() }));
             }
-            Ok(documents) => {
-                let (ok, problems) = report(&documents, arguments.strict, &name, &mut text);
+            Ok(contents) => {
+                let (ok, problems) = report(contents, arguments.strict, &name, &mut text);
                 good &= ok;
                 reports.push(json!({ "file": name, "ok": ok, "problems": problems }));
             }
@@ -48,35 +49,50 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
     Ok(Outcome { text, good })
 }
 
-fn report(documents: &[Document], strict: bool, name: &str, text: &mut String) -> (bool, Vec<Value>) {
-    let mut counts = [0_usize; 3];
-    let mut problems = Vec::new();
-    let all =
-        documents.iter().flat_map(|document| document.loaded.problems.iter().map(move |problem| (document, problem)));
-    for (document, problem) in all {
-        let place = document.place(&problem.path);
-        if let Some(count) = counts.get_mut(problem.severity as usize) {
-            *count = count.saturating_add(1);
-        }
-        let _ = writeln!(text, "{name}: {}: {place}: {}", problem.severity.name(), problem.kind);
-        let mut entry =
-            json!({ "severity": problem.severity.name(), "path": place, "message": problem.kind.to_string() });
-        if let (Kind::Different(difference), Some(entry)) = (&problem.kind, entry.as_object_mut()) {
-            let _ = writeln!(text, "{:width$}  why: {}", "", difference.why, width = name.len());
-            entry.insert("id".to_owned(), json!(difference.id));
-            entry.insert("why".to_owned(), json!(difference.why));
-        }
-        problems.push(entry);
+fn report(contents: Contents, strict: bool, name: &str, text: &mut String) -> (bool, Vec<Value>) {
+    let mut findings = contents.notes;
+    findings.extend(contents.documents.into_iter().flat_map(|document| document.into_findings()));
+    findings.sort_by_key(|finding| finding.line);
+    for finding in &findings {
+        write(finding, name, text);
     }
-    let [differences, warnings, errors] = counts;
+    let count = |severity| findings.iter().filter(|finding| finding.level == Level::Of(severity)).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let ok = errors == 0 && !(strict && warnings > 0);
     let verdict = if ok { "ok" } else { "not ok" };
-    let count = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let counts = [count(errors, "error"), count(warnings, "warning"), count(differences, "difference")].join(", ");
-    let _ = writeln!(text, "{name}: {verdict}: {counts} from ai-proxy");
-    (ok, problems)
+    let plural = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let counts =
+        [plural(errors, "error"), plural(warnings, "warning"), plural(count(Severity::Difference), "difference")];
+    let _ = writeln!(text, "{name}: {verdict}: {} from ai-proxy", counts.join(", "));
+    (ok, findings.iter().map(entry).collect())
 }
 
-/// The order in which [`report`] counts.
-const _: () =
-    assert!(Severity::Difference as usize == 0 && Severity::Warning as usize == 1 && Severity::Error as usize == 2);
+/// One finding as a line: `file:line: error: resource: place: message`, as compilers have it.
+pub(crate) fn write(finding: &Finding, name: &str, text: &mut String) {
+    let at = finding.line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
+    let resource = finding.resource.as_ref().map(|resource| format!("{resource}: ")).unwrap_or_default();
+    // What is said about a resource as a whole has no place in it.
+    let place = if finding.resource.is_some() && finding.place == "$" { "" } else { &finding.place };
+    let colon = if place.is_empty() { "" } else { ": " };
+    let _ = writeln!(text, "{at}: {}: {resource}{place}{colon}{}", finding.level.name(), finding.message);
+    if let Some(difference) = finding.difference {
+        let _ = writeln!(text, "{:width$}  why: {}", "", difference.why, width = at.len());
+    }
+}
+
+fn entry(finding: &Finding) -> Value {
+    let mut entry = json!({
+        "severity": finding.level.name(),
+        "path": finding.place,
+        "message": finding.message,
+    });
+    let Some(fields) = entry.as_object_mut() else { return entry };
+    let more = [
+        ("line", finding.line.map(|line| json!(line))),
+        ("resource", finding.resource.as_ref().map(|resource| json!(resource))),
+        ("id", finding.difference.map(|difference| json!(difference.id))),
+        ("why", finding.difference.map(|difference| json!(difference.why))),
+    ];
+    fields.extend(more.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    entry
+}

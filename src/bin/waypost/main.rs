@@ -2,7 +2,11 @@
 
 mod check;
 mod document;
+mod envoy;
 mod explain;
+mod lines;
+mod manifest;
+mod plain;
 mod providers;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +26,7 @@ Examples:
   Where does this request go, and why?
     waypost explain --config waypost.yaml POST /v1/chat/completions
   The same for one rule of a Higress WasmPlugin, with a body, as JSON
-    waypost explain --config plugin.yaml --host llm.example.com --body request.json --json POST /v1/chat/completions
+    waypost explain --config plugin.yaml --body request.json --json POST https://llm.example.com/v1/chat/completions
   Is this configuration sound, and where does it mean something else than in ai-proxy?
     waypost check plugin.yaml
   What does `type: deepseek` stand for?

@@ -25,7 +25,7 @@ fn an_unusable_document_fails_and_says_why() {
         (b"provider: {type: openai}", "the configuration is not JSON: expected a value at line 1 column 1"),
         (
             b"{\n \"provider\": {},\n}",
-            "the configuration is not JSON: expected a key in double quotes at line 3 column 1",
+            "the configuration is not JSON: a comma with nothing behind it at line 2 column 16",
         ),
         (b"{\"provider\":{}} {}", "the configuration is not JSON: something follows it at line 1 column 17"),
         (b"{\"provider\":\"\xff\"}", "the configuration is not JSON: not UTF-8 at line 1 column 14"),
