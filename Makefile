@@ -31,7 +31,7 @@ EMPTY_FILTER := target/bench/empty_filter.wasm
 # What is built for benchmarks stays apart from what is shipped.
 BENCH_CARGO = CARGO_TARGET_DIR=$(CURDIR)/target/bench $(CARGO)
 CLI := target/release/waypost
-MANIFESTS := Cargo.toml Cargo.lock .cargo/config.toml
+MANIFESTS := Cargo.toml Cargo.lock build.rs .cargo/config.toml
 SOURCES := $(shell find src -type f)
 
 # File targets stand for the installed tools, so that nothing is installed twice and a new toolchain is noticed.
@@ -54,6 +54,18 @@ PROMETHEUS ?= $(CURDIR)/target/prometheus/usr/bin
 export PROMETHEUS
 PROMETHEUS_FILES := $(patsubst $(CURDIR)/%,%,$(PROMETHEUS))/prometheus
 
+# skopeo with the libraries it is linked to, and a registry: what the image of `make dist` is tried with.
+SKOPEO_PACKAGES := skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libdevmapper1.02.1
+REGISTRY_PACKAGES := docker-registry=2.8.2+ds1-1
+IMAGE_TOOLS := target/image-tools/usr/bin/skopeo
+
+# What is shipped. One version, from Cargo.toml.
+VERSION := $(shell awk -F'"' '/^version = / { print $$2; exit }' Cargo.toml)
+DIST := target/dist
+DIST_CLI_TARGET := x86_64-unknown-linux-musl
+SBOM_VERSION := 0.6.0
+SBOM := target/sbom/$(SBOM_VERSION)/bin/sbom4rust
+
 BINARYEN_VERSION := 132.0.0
 BINARYEN := target/tools/binaryen-$(BINARYEN_VERSION)/node_modules/.bin
 # What rustc's wasm32-wasip1 may emit, and simd128 of .cargo/config.toml.
@@ -61,7 +73,7 @@ WASM_FEATURES := $(addprefix --enable-,bulk-memory bulk-memory-opt call-indirect
   nontrapping-float-to-int reference-types sign-ext simd)
 WASM_OPT := -O3 --merge-similar-functions
 # The paths of the machine that builds it stay out of the module.
-WASM_BUILD = $(CARGO) build --quiet --locked --release --target wasm32-wasip1 \
+WASM_BUILD = $(CARGO) build --quiet --locked --release --target wasm32-wasip1 --no-default-features \
   --config "target.wasm32-wasip1.rustflags=['--remap-path-prefix=$(CARGO_HOME)=cargo','--remap-path-prefix=$(CURDIR)=.']"
 merge = $(BINARYEN)/wasm-merge -g $(WASM_FEATURES) $(1) waypost src/plugin/random_get.wat wasi_snapshot_preview1 -o $(2)
 # The SDK exports every callback of the ABI; what no host is to call here goes, with all that only it reaches.
@@ -74,9 +86,9 @@ NATIVE_TESTS := $(filter-out $(HOST_TESTS),$(basename $(notdir $(wildcard tests/
 E2E_TESTS := $(filter e2e_%,$(basename $(notdir $(wildcard tests/*.rs))))
 
 # With the features of the tests, so that nothing is compiled twice.
-DEMO := $(CARGO) run --quiet --locked --features cli --example demo
+DEMO := $(CARGO) run --quiet --locked --example demo
 # The demo is a test too: it fails when a request of its table goes astray.
-E2E = $(CARGO) test --quiet --locked --features cli $(addprefix --test ,$(E2E_TESTS)) && $(DEMO)
+E2E = $(CARGO) test --quiet --locked $(addprefix --test ,$(E2E_TESTS)) && $(DEMO)
 
 FUZZ_SECONDS := 30
 
@@ -128,22 +140,22 @@ test: test-native test-wasm test-artifact test-e2e fuzz ## Run every test
 .PHONY: test-native
 test-native: ## Unit, property and command line tests on this machine
 	$(call say,native tests)
-	@$(CARGO) test --quiet --locked --features cli --lib --bins $(addprefix --test ,$(NATIVE_TESTS))
-	@$(CARGO) test --quiet --locked --features cli --doc
+	@$(CARGO) test --quiet --locked --lib --bins $(addprefix --test ,$(NATIVE_TESTS))
+	@$(CARGO) test --quiet --locked --doc
 
 .PHONY: test-wasm
 test-wasm: $(BINDGEN) | $(UNKNOWN) ## The same unit tests as wasm under Node
 	$(call say,unit tests in wasm under Node)
 	@# Not --quiet: Cargo hands it on to the runner, which does not know it.
-	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) test --locked --target wasm32-unknown-unknown --lib
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) test --locked --target wasm32-unknown-unknown --no-default-features --lib
 
 .PHONY: test-artifact
 test-artifact: $(WASM) ## Imports, ABI markers, names, size, instructions and host calls of waypost.wasm
 	$(call say,artifact tests)
-	@$(CARGO) test --quiet --locked --features cli --test artifact --test cost
+	@$(CARGO) test --quiet --locked --test artifact --test cost
 
 .PHONY: test-e2e
-test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) $(PROMETHEUS_FILES) ## Tests on a real Envoy
+test-e2e: $(WASM) | $(ENVOY_FILE) $(SDK) $(PROMETHEUS_FILES) $(IMAGE_TOOLS) ## Tests on a real Envoy
 	$(call say,end-to-end tests on $(ENVOY))
 	@$(E2E)
 
@@ -160,7 +172,7 @@ MATRIX := $(addprefix matrix-,$(ENVOY_VERSIONS))
 matrix: $(MATRIX) ## The tests on a real Envoy, on each supported version (`make -k matrix` goes on after a failure)
 	$(call say,end-to-end tests passed on Envoy $(ENVOY_VERSIONS))
 
-$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy $(SDK) $(PROMETHEUS_FILES)
+$(MATRIX): matrix-%: $(WASM) | target/envoy/%/bin/envoy $(SDK) $(PROMETHEUS_FILES) $(IMAGE_TOOLS)
 	$(call say,end-to-end tests on Envoy $*)
 	@export ENVOY="$(CURDIR)/target/envoy/$*/bin/envoy"; $(E2E)
 
@@ -174,14 +186,14 @@ lint: | $(WASIP1) $(UNKNOWN) ## Formatting, and clippy for the three targets; a 
 	@$(CARGO) fmt --check --manifest-path benches/empty-filter/Cargo.toml
 	@$(CARGO) fmt --check --manifest-path benches/core/Cargo.toml
 	$(call say,clippy: native)
-	@$(CARGO) clippy --quiet --locked --all-targets --features cli -- -D warnings
+	@$(CARGO) clippy --quiet --locked --all-targets -- -D warnings
 	$(call say,clippy: benches)
 	@$(BENCH_CARGO) clippy --quiet --locked --release --manifest-path benches/Cargo.toml -- -D warnings
 	@$(CARGO) clippy --quiet --locked --benches --manifest-path benches/core/Cargo.toml -- -D warnings
 	$(call say,clippy: wasm32-unknown-unknown)
-	@$(CARGO) clippy --quiet --locked --target wasm32-unknown-unknown --lib --tests -- -D warnings
+	@$(CARGO) clippy --quiet --locked --target wasm32-unknown-unknown --no-default-features --lib --tests -- -D warnings
 	$(call say,clippy: wasm32-wasip1)
-	@$(CARGO) clippy --quiet --locked --target wasm32-wasip1 --lib -- -D warnings
+	@$(CARGO) clippy --quiet --locked --target wasm32-wasip1 --no-default-features --lib -- -D warnings
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for a short while (needs a nightly toolchain and cargo-fuzz)
@@ -196,6 +208,12 @@ fuzz: ## Fuzz each target for a short while (needs a nightly toolchain and cargo
 	  done; \
 	fi
 
+##@ Ship
+
+.PHONY: dist
+dist: $(WASM) $(SBOM) | $(RUSTLIB)/$(DIST_CLI_TARGET) ## Leave the image, the wasm, the program, an SBOM and checksums in target/dist/
+	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" SBOM="$(CURDIR)/$(SBOM)" tools/dist $(VERSION) $(WASM) $(NAMED) $(DIST_CLI_TARGET) $(DIST)
+
 ##@ Other
 
 .PHONY: schema
@@ -205,7 +223,7 @@ schema: $(CLI) ## Write plugin-config-schema.json from the Rust types
 
 .PHONY: cost-baseline
 cost-baseline: $(WASM) ## Write testdata/cost anew: the instructions, host calls and allocations that tests hold
-	@WAYPOST_COST=write $(CARGO) test --quiet --locked --features cli --test cost --test allocations
+	@WAYPOST_COST=write $(CARGO) test --quiet --locked --test cost --test allocations
 
 .PHONY: clean
 clean: ## Remove target/, with the tools and the Envoys in it
@@ -245,7 +263,7 @@ $(EMPTY_FILTER): benches/empty-filter/filter.rs $(addprefix benches/empty-filter
 
 $(CLI): $(SOURCES) $(MANIFESTS)
 	$(call say,building $@)
-	@$(CARGO) build --quiet --locked --release --features cli --bin waypost
+	@$(CARGO) build --quiet --locked --release --bin waypost
 	@touch $@
 
 # -- Tools -----------------------------------------------------------------------------------------------------------
@@ -282,26 +300,21 @@ target/sdk/%/installed:
 	@target/sdk/$*/bin/pip --disable-pip-version-check --quiet install $(subst -,==,$*)
 	@touch $@
 
-# The package is unpacked, not installed, so neither root nor its dependencies are needed. Where apt's own package lists
-# are missing or old, lists of our own are fetched into target/.
-APT := target/prometheus/apt
 target/prometheus/usr/bin/prometheus:
 	$(call say,installing Prometheus into target/prometheus)
-	@if ! command -v apt-get dpkg-deb >/dev/null; then \
-	  echo "Prometheus comes from a Debian package, and there is no apt-get or dpkg-deb here." >&2; \
-	  echo "Install prometheus and promtool, then: make PROMETHEUS=/path/to/their/directory ..." >&2; \
-	  exit 1; \
-	fi
 	@rm -rf target/prometheus
-	@mkdir -p $(APT)/lists/partial $(APT)/cache/archives/partial
-	@cd target/prometheus; \
-	get() { \
-	  apt-get --quiet=2 "$$@" download prometheus=$(PROMETHEUS_VERSION) 2>>apt.log \
-	    || apt-get --quiet=2 "$$@" download prometheus 2>>apt.log; \
-	}; \
-	own=(-o Dir::State::Lists="$$PWD/apt/lists" -o Dir::Cache="$$PWD/apt/cache"); \
-	get || { apt-get --quiet=2 "$${own[@]}" update >>apt.log 2>&1; get "$${own[@]}"; } \
-	  || { cat apt.log >&2; echo "apt-get has no package prometheus" >&2; exit 1; }
-	@dpkg-deb --fsys-tarfile target/prometheus/prometheus_*.deb | tar --extract --directory target/prometheus ./usr/bin
-	@rm -rf $(APT) target/prometheus/prometheus_*.deb target/prometheus/apt.log
+	@tools/debian-packages target/prometheus prometheus=$(PROMETHEUS_VERSION) \
+	  || { echo "Install prometheus and promtool, then: make PROMETHEUS=/path/to/their/directory ..." >&2; exit 1; }
+	@touch $@
+
+$(IMAGE_TOOLS):
+	$(call say,installing skopeo and a registry into target/image-tools)
+	@rm -rf target/image-tools
+	@tools/debian-packages target/image-tools $(SKOPEO_PACKAGES) $(REGISTRY_PACKAGES)
+	@touch $@
+
+$(SBOM):
+	$(call say,installing sbom4rust $(SBOM_VERSION) into target/sbom)
+	@$(PYTHON) -m venv target/sbom/$(SBOM_VERSION)
+	@target/sbom/$(SBOM_VERSION)/bin/pip --disable-pip-version-check --quiet install sbom4rust==$(SBOM_VERSION)
 	@touch $@

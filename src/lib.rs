@@ -45,6 +45,9 @@
     allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test that panics has failed")
 )]
 
+#[cfg(all(target_family = "wasm", feature = "cli"))]
+compile_error!("the feature `cli` is for the native program; build for wasm with `--no-default-features`, as `make build` does");
+
 pub mod attributes;
 pub mod config;
 pub mod error;

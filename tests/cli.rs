@@ -602,7 +602,7 @@ fn a_configuration_that_cannot_be_read_is_no_explanation() {
 
 #[test]
 fn the_help_of_every_command_has_examples_that_parse() {
-    for command in ["", "explain", "check", "providers", "schema"] {
+    for command in ["", "explain", "check", "providers", "schema", "completions", "man"] {
         let arguments: Vec<_> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         // One line for each example, however long.
         let output = program("config").args(&arguments).env("COLUMNS", "500").output().unwrap();
@@ -612,7 +612,18 @@ fn the_help_of_every_command_has_examples_that_parse() {
         assert!(output.status.success() && output.stderr.is_empty());
     }
     let version = run("config", &["--version"]).text();
-    assert_eq!(version, format!("waypost {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(version, format!("waypost {} ({})\n", env!("CARGO_PKG_VERSION"), env!("WAYPOST_COMMIT")));
+}
+
+#[test]
+fn completions_and_the_manual_name_every_command() {
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
+        let text = run("config", arguments).text();
+        for command in ["explain", "check", "providers", "schema"] {
+            assert!(text.contains(command), "{arguments:?}: no {command}");
+        }
+    }
+    assert!(run("config", &["man"]).text().contains("WAYPOST EXPLAIN"), "the manual has a section for each command");
 }
 
 #[test]

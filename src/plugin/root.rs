@@ -55,7 +55,7 @@ impl RootContext for Root {
                 Severity::Difference => {}
             }
         }
-        info!("waypost {} is configured", env!("CARGO_PKG_VERSION"));
+        info!("waypost {} ({}) is configured", env!("CARGO_PKG_VERSION"), env!("WAYPOST_COMMIT"));
         if let Ok(mut series) = self.series.try_borrow_mut() {
             series.set_max(loaded.config.max_series());
         }
