@@ -63,8 +63,8 @@ IMAGE_TOOLS := target/image-tools/usr/bin/skopeo
 VERSION := $(shell awk -F'"' '/^version = / { print $$2; exit }' Cargo.toml)
 DIST := target/dist
 DIST_CLI_TARGET := x86_64-unknown-linux-musl
-SBOM_VERSION := 0.6.0
-SBOM := target/sbom/$(SBOM_VERSION)/bin/sbom4rust
+SBOM_VERSION := 0.5.9
+SBOM := target/tools/cargo-cyclonedx-$(SBOM_VERSION)/bin/cargo-cyclonedx
 
 BINARYEN_VERSION := 132.0.0
 BINARYEN := target/tools/binaryen-$(BINARYEN_VERSION)/node_modules/.bin
@@ -314,7 +314,8 @@ $(IMAGE_TOOLS):
 	@touch $@
 
 $(SBOM):
-	$(call say,installing sbom4rust $(SBOM_VERSION) into target/sbom)
-	@$(PYTHON) -m venv target/sbom/$(SBOM_VERSION)
-	@target/sbom/$(SBOM_VERSION)/bin/pip --disable-pip-version-check --quiet install sbom4rust==$(SBOM_VERSION)
+	$(call say,building cargo-cyclonedx $(SBOM_VERSION): some minutes the first time)
+	@CARGO_TARGET_DIR=target/tools/build $(CARGO) install --quiet --locked --root target/tools/cargo-cyclonedx-$(SBOM_VERSION) \
+	  --version $(SBOM_VERSION) cargo-cyclonedx
+	@rm -rf target/tools/build
 	@touch $@
