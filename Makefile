@@ -76,6 +76,9 @@ WASM_OPT := -O3 --merge-similar-functions
 WASM_BUILD = $(CARGO) build --quiet --locked --release --target wasm32-wasip1 --no-default-features \
   --config "target.wasm32-wasip1.rustflags=['--remap-path-prefix=$(CARGO_HOME)=cargo','--remap-path-prefix=$(CURDIR)=.']"
 merge = $(BINARYEN)/wasm-merge -g $(WASM_FEATURES) $(1) waypost src/plugin/random_get.wat wasi_snapshot_preview1 -o $(2)
+# Of two exports of one name the first stays: ours in place of the SDK's.
+merge_filter = $(BINARYEN)/wasm-merge -g $(WASM_FEATURES) --skip-export-conflicts src/plugin/data_status.wat data_status \
+  $(1) waypost src/plugin/random_get.wat wasi_snapshot_preview1 -o $(2)
 # The SDK exports every callback of the ABI; what no host is to call here goes, with all that only it reaches.
 trim = $(BINARYEN)/wasm-metadce -g $(WASM_FEATURES) $(1) --graph-file=src/plugin/exports.json -o $(2) >/dev/null
 CARGO_HOME ?= $(HOME)/.cargo
@@ -237,7 +240,7 @@ clean: ## Remove target/, with the tools and the Envoys in it
 $(WASM): $(SOURCES) $(MANIFESTS) $(BINARYEN)/wasm-opt | $(WASIP1)
 	$(call say,building $@)
 	@$(WASM_BUILD) --lib
-	@$(call merge,$@,$@.merged)
+	@$(call merge_filter,$@,$@.merged)
 	@$(call trim,$@.merged,$@.merged)
 	@$(BINARYEN)/wasm-opt $(WASM_OPT) -g $(WASM_FEATURES) $@.merged -o $(NAMED)
 	@$(BINARYEN)/wasm-opt $(WASM_OPT) --strip-producers --strip-target-features $(WASM_FEATURES) $@.merged -o $@.optimised

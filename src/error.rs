@@ -31,7 +31,7 @@ pub enum Error {
     InvalidBody(&'static str),
     /// The rule that serves this request is broken; the text names the problem and holds no secret.
     Configuration(String),
-    /// A body that has to be held is longer than the host buffers.
+    /// A body that has to be held is longer than may be held.
     BodyTooLarge,
     /// The host does not deliver bodies while headers are held.
     HoldNotHonoured,
@@ -134,8 +134,8 @@ impl Error {
             Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
             Self::BodyTooLarge => {
                 "the body must be held because what goes upstream depends on it, and it is longer than the gateway holds; \
-                 raise `maxHeldBodyBytes` of the provider, and with it `per_connection_buffer_limit_bytes` of the listener \
-                 in Envoy"
+                 raise `maxHeldBodyBytes` of the provider (a body without `content-length` that ends with trailers may have \
+                 8 KiB)"
                     .to_owned()
             }
             Self::HoldNotHonoured => {

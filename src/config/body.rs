@@ -27,7 +27,7 @@ pub struct BodySettings {
     pub hold_headers: bool,
     /// How long the host may keep back what it has received of a held request's body, in milliseconds; 0 is for ever.
     pub hold_timeout_ms: u32,
-    /// The longest `content-length` that is held, in bytes.
+    /// The longest body that is held, in bytes.
     pub max_held_bytes: u64,
     /// What Envoy waits for the first byte of a streamed response, in milliseconds.
     pub first_byte_timeout_ms: Option<u32>,
@@ -47,9 +47,9 @@ pub const FIXED_KEYS: [&str; 3] = ["model", "stream", "stream_options"];
 /// How long the host may keep bytes of a held body back when nothing else is configured, in milliseconds.
 pub const HOLD_TIMEOUT_MS: u32 = 2_000;
 
-/// The longest body that is held when nothing else is configured, in bytes: Envoy's own default for what it buffers for
-/// a stream (`per_connection_buffer_limit_bytes`). A longer one would get Envoy's 413, after all of it was sent.
-pub const MAX_HELD_BYTES: u64 = 1024 * 1024;
+/// The longest body that is held when nothing else is configured, in bytes: a form with the 25 MB of audio that vendors
+/// take, or some pictures.
+pub const MAX_HELD_BYTES: u64 = 32 * 1024 * 1024;
 
 impl BodySettings {
     pub(super) fn compile(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> Option<Self> {

@@ -260,8 +260,8 @@ settings! {
         /// waits for ever, also on a host that never delivers.
         hold_timeout: u32 = "holdTimeout",
         /// Longest held body
-        /// Bytes of `content-length` above which a request that has to be held is answered with 413 at once. 1 MiB if
-        /// unset, as Envoy's `per_connection_buffer_limit_bytes`.
+        /// Bytes above which a body that has to be held is answered with 413, at once where its `content-length` tells.
+        /// The filter keeps it, not Envoy, whose own limits need not be raised. 33554432 (32 MiB) if unset.
         max_held_body_bytes: u32 = "maxHeldBodyBytes",
         /// Protocol
         /// `original` leaves bodies alone and keeps the client's path unless an endpoint is configured.

@@ -11,6 +11,7 @@ pub mod body;
 mod credential;
 pub mod decide;
 pub mod head;
+pub mod held;
 mod kept;
 mod meter;
 pub mod model;
@@ -25,6 +26,7 @@ use crate::telemetry::{Party, Record};
 use body::{Chunk, Flow, Format};
 use decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use head::{Edits, Head};
+use held::{Held, Withhold};
 use meter::Meter;
 use model::Model;
 pub use response::Clock;
@@ -109,6 +111,26 @@ pub enum BodyEffect {
     Reply(Reply),
 }
 
+/// How the part of a body that a callback brings ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartEnd {
+    /// More may follow.
+    Open,
+    /// This part is the last one, or there was none and nothing follows.
+    Data,
+    /// Trailers have come, with which there is no part.
+    Trailers,
+}
+
+/// What the host does with a part of a body that is wanted as a whole.
+#[derive(Debug)]
+pub enum PartEffect {
+    /// Take it out of its buffer, and go on as this says.
+    Withhold(Withhold),
+    /// The body is complete, or refused.
+    Done(BodyEffect),
+}
+
 /// What the host does with the headers of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseEffect {
@@ -165,7 +187,9 @@ enum State {
     #[default]
     Idle,
     /// The body is wanted as a whole; the headers wait for it if `held`.
-    Whole { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect, held: bool },
+    Whole { request: Box<RequestHeaders>, provider: Rc<Provider>, dialect: Dialect, held: bool, body: Held },
+    /// The body has been sent as a whole, because it is as long as its headers say. Nothing of it may follow.
+    Complete { dialect: Dialect },
     /// The body is read, and edited, as it passes.
     Streaming { body: Box<body::Stream>, dialect: Dialect },
     /// The body is copied as it passes, for nothing but the record.
@@ -199,7 +223,7 @@ impl Exchange {
                     return HeadersEffect::Reply(self.refuse(&error, dialect));
                 }
                 let (timeout_ms, head_size) = (provider.body.hold_timeout_ms, request.head.size());
-                self.state = State::Whole { request: Box::new(request), provider, dialect, held: true };
+                self.state = whole(request, provider, dialect, true);
                 HeadersEffect::Hold { timeout_ms, head_size, dialect }
             }
             (Verdict::Send(Upstream { edits, flow, credential_at, model, .. }), Some(provider)) => {
@@ -221,7 +245,7 @@ impl Exchange {
                         if let Some(error) = unholdable(&provider, operation, &request.head) {
                             return HeadersEffect::Reply(self.refuse(&error, dialect));
                         }
-                        self.state = State::Whole { request: Box::new(request), provider, dialect, held: false };
+                        self.state = whole(request, provider, dialect, false);
                     }
                     Flow::Pass | Flow::Observe | Flow::Hold => {
                         if self.copies_request() && !tunnel {
@@ -270,7 +294,7 @@ impl Exchange {
         match &self.state {
             State::Idle => WantsBody::No,
             State::Whole { .. } => WantsBody::Whole,
-            State::Streaming { .. } | State::Copying => WantsBody::Chunks,
+            State::Streaming { .. } | State::Copying | State::Complete { .. } => WantsBody::Chunks,
         }
     }
 
@@ -279,7 +303,21 @@ impl Exchange {
     pub fn whole_body_limit(&self) -> Option<u64> {
         match &self.state {
             State::Whole { provider, .. } => Some(provider.body.max_held_bytes),
-            State::Idle | State::Streaming { .. } | State::Copying => None,
+            State::Idle | State::Streaming { .. } | State::Copying | State::Complete { .. } => None,
+        }
+    }
+
+    /// Whether the body is wanted as a whole, and trailers that no header announces may end it before it is known to be
+    /// complete. In HTTP/2 they may come, in HTTP/1 they do not.
+    #[must_use]
+    pub fn fears_trailers(&self) -> bool {
+        matches!(&self.state, State::Whole { body, request, .. } if body.expects_trailers() && !request.head.has("trailer"))
+    }
+
+    /// No trailers will come with this request.
+    pub const fn rule_out_trailers(&mut self) {
+        if let State::Whole { body, .. } = &mut self.state {
+            body.rule_out_trailers();
         }
     }
 
@@ -294,7 +332,9 @@ impl Exchange {
     pub fn wanted_of_chunk(&self, size: usize) -> usize {
         match &self.state {
             State::Streaming { body, .. } if !self.copies_request() => size.min(body.wants()),
-            State::Streaming { .. } | State::Idle | State::Whole { .. } | State::Copying => size,
+            State::Streaming { .. } | State::Idle | State::Whole { .. } | State::Copying | State::Complete { .. } => {
+                size
+            }
         }
     }
 
@@ -306,6 +346,13 @@ impl Exchange {
     /// Takes a chunk of a body that passes. The end may come with data, alone, or by trailers; all are the same here.
     pub fn on_request_chunk<'c>(&mut self, chunk: impl Into<Cow<'c, [u8]>>, end: bool) -> BodyEffect {
         let chunk = chunk.into();
+        if let State::Complete { dialect } = self.state {
+            if chunk.is_empty() {
+                return BodyEffect::Pass;
+            }
+            self.state = State::Idle;
+            return BodyEffect::Reply(self.refuse(&Error::InvalidBody("is longer than its `content-length`"), dialect));
+        }
         if let Some(meter) = &mut self.meter {
             meter.request_chunk(&chunk, end);
         }
@@ -325,9 +372,43 @@ impl Exchange {
         }
     }
 
+    /// Takes a part of a body that is wanted as a whole. What was withheld goes upstream in place of the last part.
+    pub fn on_part_of_whole(&mut self, config: &Config, part: &[u8], end: PartEnd) -> PartEffect {
+        let State::Whole { body, dialect, .. } = &mut self.state else { return PartEffect::Done(BodyEffect::Pass) };
+        let dialect = *dialect;
+        let complete = end == PartEnd::Open && body.ends_with(part.len());
+        let open = end == PartEnd::Open && !complete;
+        let kept = if end == PartEnd::Trailers && !body.fits_trailers() {
+            Err(Error::BodyTooLarge)
+        } else if open || !body.is_empty() {
+            body.push(part)
+        } else {
+            // A body that comes at once stays where it is.
+            body.fits(part.len())
+        };
+        if let Err(error) = kept {
+            self.state = State::Idle;
+            return PartEffect::Done(BodyEffect::Reply(self.refuse(&error, dialect)));
+        }
+        if open {
+            return PartEffect::Withhold(body.withhold());
+        }
+        let whole = body.take();
+        let withheld = !whole.is_empty();
+        let effect = match self.on_whole_body(config, if withheld { &whole } else { part }) {
+            BodyEffect::Release { edits, body: None } if withheld => BodyEffect::Release { edits, body: Some(whole) },
+            BodyEffect::Pass if withheld => BodyEffect::Replace(whole),
+            effect => effect,
+        };
+        if complete && !matches!(effect, BodyEffect::Reply(_)) {
+            self.state = State::Complete { dialect };
+        }
+        PartEffect::Done(effect)
+    }
+
     /// Takes a whole body.
     pub fn on_whole_body(&mut self, config: &Config, whole: &[u8]) -> BodyEffect {
-        let State::Whole { request, provider, dialect, held } = core::mem::take(&mut self.state) else {
+        let State::Whole { request, provider, dialect, held, .. } = core::mem::take(&mut self.state) else {
             return BodyEffect::Pass;
         };
         if let Some(meter) = &mut self.meter {
@@ -451,6 +532,12 @@ impl Exchange {
         self.state = State::Idle;
         Some(meter.finish(ended))
     }
+}
+
+/// The state in which a body is wanted as a whole.
+fn whole(request: RequestHeaders, provider: Rc<Provider>, dialect: Dialect, held: bool) -> State {
+    let body = Held::new(provider.body.max_held_bytes, body::length(&request.head));
+    State::Whole { request: Box::new(request), provider, dialect, held, body }
 }
 
 /// Bounds what Higress's Envoy waits for the first byte of a response.

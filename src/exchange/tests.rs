@@ -35,7 +35,6 @@ fn run(config: &Config, path: &str, fields: &[(&str, &str)], chunks: &[&[u8]], e
         HeadersEffect::Ignore => panic!("ignored"),
     }
     let mut upstream = Vec::new();
-    let mut buffered = Vec::new();
     let mut parts: Vec<(&[u8], bool)> = chunks.iter().map(|chunk| (*chunk, false)).collect();
     if end_alone {
         parts.push((b"", true));
@@ -47,17 +46,14 @@ fn run(config: &Config, path: &str, fields: &[(&str, &str)], chunks: &[&[u8]], e
             WantsBody::No => BodyEffect::Pass,
             WantsBody::Chunks => exchange.on_request_chunk(chunk, end),
             WantsBody::Whole => {
-                buffered.extend_from_slice(chunk);
-                if !end {
-                    continue;
-                }
-                match exchange.on_whole_body(config, &buffered) {
-                    BodyEffect::Release { edits, body } => {
+                match exchange.on_part_of_whole(config, chunk, if end { PartEnd::Data } else { PartEnd::Open }) {
+                    PartEffect::Withhold(_) => continue,
+                    PartEffect::Done(BodyEffect::Release { edits, body }) => {
                         sent.set.extend(edits.set);
                         sent.remove.extend(edits.remove);
-                        BodyEffect::Replace(body.unwrap_or_else(|| buffered.clone()))
+                        body.map_or(BodyEffect::Pass, BodyEffect::Replace)
                     }
-                    other => other,
+                    PartEffect::Done(other) => other,
                 }
             }
         };
@@ -262,7 +258,7 @@ fn what_cannot_be_held_or_read_is_refused() {
     let azure = json!({ "type": "azure", "azureServiceUrl": "https://r.openai.azure.com?api-version=1" });
     let mapping = json!({ "type": "openai", "modelMapping": { "a": "b" } });
     let json_type = ("content-type", "application/json");
-    let long = ("content-length", "1048577");
+    let long = ("content-length", "33554433");
     for (provider, fields, body, status) in [
         (&azure, vec![json_type, long], "{}", 413),
         (&azure, vec![("content-type", "text/plain")], "{}", 400),
@@ -648,5 +644,103 @@ fn what_is_wrong_with_statistics_harms_no_request() {
         let loaded = load(config.to_string().as_bytes()).unwrap();
         assert_eq!(loaded.problems.len(), 4, "{:?}", loaded.problems);
         assert!(matches!(run(&loaded.config, CHAT, &[], &[b"{}"], false), Outcome::Sent { .. }));
+    }
+}
+
+// -- Bodies that are kept until they are complete ---------------------------------------------------------------------
+
+fn azure() -> Value {
+    json!({ "type": "azure", "azureServiceUrl": "https://r.openai.azure.com?api-version=1", "apiTokens": ["t"] })
+}
+
+/// A request whose headers are held, with these among them.
+fn held_request(config: &Config, fields: &[(&str, &str)]) -> Exchange {
+    let mut exchange = Exchange::default();
+    let effect = exchange.on_request_headers(config, request(CHAT, fields, false));
+    assert!(matches!(effect, HeadersEffect::Hold { .. }), "{effect:?}");
+    exchange
+}
+
+/// What a refusal says.
+fn refusal(effect: PartEffect) -> (u16, String) {
+    let PartEffect::Done(BodyEffect::Reply(reply)) = effect else { panic!("{effect:?}") };
+    (reply.status, reply.body)
+}
+
+#[test]
+fn the_host_keeps_a_buffer_only_while_trailers_may_need_it() {
+    let config = configured(azure());
+    let part = |exchange: &mut Exchange, size: usize| {
+        let effect = exchange.on_part_of_whole(&config, &vec![b' '; size], PartEnd::Open);
+        let PartEffect::Withhold(withhold) = effect else { panic!("{effect:?}") };
+        withhold
+    };
+    let mut unknown = held_request(&config, &[]);
+    assert!(unknown.fears_trailers());
+    assert_eq!(part(&mut unknown, held::MAX_WITH_TRAILERS), Withhold::Buffer);
+    assert_eq!(part(&mut unknown, 1), Withhold::Stream);
+    let (status, body) = refusal(unknown.on_part_of_whole(&config, b"", PartEnd::Trailers));
+    assert!(status == 413 && body.contains("trailers"), "{body}");
+
+    let mut http1 = held_request(&config, &[]);
+    http1.rule_out_trailers();
+    assert_eq!(part(&mut http1, 1), Withhold::Stream);
+    let announced = held_request(&config, &[("trailer", "x-end")]);
+    assert!(!announced.fears_trailers());
+    let mut known = held_request(&config, &[("content-length", "100")]);
+    assert!(!known.fears_trailers());
+    assert_eq!(part(&mut known, 1), Withhold::Stream);
+}
+
+#[test]
+fn trailers_end_a_short_body_of_unknown_length() {
+    let config = configured(azure());
+    let mut exchange = held_request(&config, &[]);
+    for part in [r#"{"mod"#, r#"el":"m"}"#] {
+        let effect = exchange.on_part_of_whole(&config, part.as_bytes(), PartEnd::Open);
+        assert!(matches!(effect, PartEffect::Withhold(Withhold::Buffer)), "{effect:?}");
+    }
+    let effect = exchange.on_part_of_whole(&config, b"", PartEnd::Trailers);
+    let PartEffect::Done(BodyEffect::Release { edits, body }) = effect else { panic!("{effect:?}") };
+    assert_eq!(body.as_deref(), Some(&br#"{"model":"m"}"#[..]));
+    assert_eq!(edits.value(":path"), Some("/openai/deployments/m/chat/completions?api-version=1"));
+}
+
+/// So trailers find nothing that waits for them.
+#[test]
+fn a_body_is_complete_at_its_announced_length_and_nothing_may_follow() {
+    let config = configured(azure());
+    let body = br#"{"model":"m"}"#;
+    let length = body.len().to_string();
+    for cut in 0..body.len() {
+        let mut exchange = held_request(&config, &[("content-length", &length)]);
+        let (first, rest) = body.split_at(cut);
+        assert!(matches!(exchange.on_part_of_whole(&config, first, PartEnd::Open), PartEffect::Withhold(_)));
+        let effect = exchange.on_part_of_whole(&config, rest, PartEnd::Open);
+        let PartEffect::Done(BodyEffect::Release { body: sent, .. }) = effect else { panic!("{effect:?}") };
+        // One that came at once stays where it is.
+        assert_eq!(sent.as_deref(), (cut > 0).then_some(&body[..]));
+        assert_eq!(exchange.wants_body(), WantsBody::Chunks);
+        assert!(matches!(exchange.on_request_chunk(&b""[..], false), BodyEffect::Pass));
+        let effect = exchange.on_request_chunk(&b"}"[..], true);
+        assert!(matches!(&effect, BodyEffect::Reply(reply) if reply.status == 400), "{effect:?}");
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_is_bounded_wherever_it_is_cut() {
+    let mut provider = azure();
+    provider["maxHeldBodyBytes"] = json!(20);
+    let config = configured(provider);
+    for size in [20, 21] {
+        let text = format!(r#"{{"model":"{}"}}"#, "m".repeat(size - 12));
+        for cut in 0..=size {
+            let (first, rest) = text.as_bytes().split_at(cut);
+            let outcome = run(&config, CHAT, &[], &[first, rest], false);
+            assert_eq!(matches!(outcome, Outcome::Sent { .. }), size == 20, "{cut}: {outcome:?}");
+            if size > 20 {
+                assert_eq!(outcome, Outcome::Replied(413));
+            }
+        }
     }
 }

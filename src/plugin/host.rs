@@ -80,6 +80,11 @@ pub(super) fn property(path: &str) -> Option<String> {
     property_bytes(path).and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
+/// Whether the client speaks HTTP/1, in which trailers come only where a header announces them.
+pub(super) fn is_http1() -> bool {
+    raw::property("request\0protocol").is_some_and(|protocol| protocol.starts_with(b"HTTP/1"))
+}
+
 /// The name of the route that serves the request.
 pub(super) fn route() -> Option<String> {
     name("xds\0route_name", "route_name")

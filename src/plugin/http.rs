@@ -1,12 +1,14 @@
 //! The HTTP context: one per request.
 
 use super::vm::Vm;
-use super::{host, report};
+use super::{host, report, status};
 use crate::config::Config;
 use crate::error::{Error, Reply};
 use crate::exchange::decide::{ORIGINAL_HOST, ORIGINAL_PATH};
 use crate::exchange::head::Edits;
-use crate::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, RequestHeaders, Saved, WantsBody};
+use crate::exchange::{
+    BodyEffect, Ended, Exchange, HeadersEffect, PartEffect, PartEnd, RequestHeaders, Saved, WantsBody,
+};
 use crate::hold::{Advice, Held, Holds, WATCH_EVERY_MS};
 use crate::operation::Dialect;
 use crate::telemetry::{Flat, Series, log};
@@ -137,15 +139,33 @@ impl Http {
         apply_body(self.exchange.on_request_chunk(chunk, end))
     }
 
-    fn end_of_body(&mut self, size: usize) -> Action {
-        match self.exchange.wants_body() {
-            WantsBody::No => Action::Continue,
-            WantsBody::Whole => {
-                let effect = self.exchange.on_whole_body(&self.config, &host::request_body(size));
+    /// A part of a body that is wanted as a whole.
+    fn part_of_whole(&mut self, size: usize, end: PartEnd) -> Action {
+        let part = host::request_body(size);
+        match self.exchange.on_part_of_whole(&self.config, &part, end) {
+            PartEffect::Withhold(withhold) => {
+                if size > 0 {
+                    host::replace_request_body(&[]);
+                }
+                status::withhold(withhold)
+            }
+            PartEffect::Done(effect) => {
                 self.show_model();
                 apply_body(effect)
             }
-            WantsBody::Chunks => self.request_chunk(size, true),
+        }
+    }
+
+    fn body(&mut self, size: usize, end: PartEnd) -> Action {
+        match self.exchange.wants_body() {
+            WantsBody::No => Action::Continue,
+            WantsBody::Whole => self.part_of_whole(size, end),
+            WantsBody::Chunks if size == 0 && end == PartEnd::Open => Action::Continue,
+            WantsBody::Chunks => {
+                let action = self.request_chunk(size, end != PartEnd::Open);
+                self.settle();
+                action
+            }
         }
     }
 }
@@ -177,6 +197,9 @@ impl HttpContext for Http {
             // Higress buffers 32 KiB unless this says more; elsewhere it means nothing.
             host::set_property("set_decoder_buffer_limit", limit.to_string().as_bytes());
         }
+        if self.exchange.fears_trailers() && host::is_http1() {
+            self.exchange.rule_out_trailers();
+        }
         match effect {
             HeadersEffect::Ignore => Action::Continue,
             HeadersEffect::Send(edits) => {
@@ -197,27 +220,12 @@ impl HttpContext for Http {
         if self.exchange.holds_headers() {
             self.delivered();
         }
-        if end_of_stream {
-            return self.end_of_body(size);
-        }
-        match self.exchange.wants_body() {
-            WantsBody::No => Action::Continue,
-            WantsBody::Whole => Action::Pause,
-            WantsBody::Chunks if size == 0 => Action::Continue,
-            WantsBody::Chunks => {
-                let action = self.request_chunk(size, false);
-                self.settle();
-                action
-            }
-        }
+        self.body(size, if end_of_stream { PartEnd::Data } else { PartEnd::Open })
     }
 
     /// Trailers end a body that never said so itself; without this they would release it unread.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        /// What a host has of a held body, whatever its size.
-        const ALL: usize = usize::MAX >> 1;
-        let size = if self.exchange.wants_body() == WantsBody::Whole { ALL } else { 0 };
-        self.end_of_body(size)
+        self.body(0, PartEnd::Trailers)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {

@@ -6,6 +6,7 @@ mod http;
 mod raw;
 mod report;
 mod root;
+mod status;
 mod vm;
 
 use root::Root;

@@ -119,7 +119,7 @@ impl EnvoyConfig {
         self
     }
 
-    /// Leaves what Envoy buffers to its own default, 1 MiB, which the shipped file raises.
+    /// Leaves what Envoy buffers to its own default, 1 MiB, whatever the shipped file says.
     pub fn default_buffer_limit(self) -> Self {
         let field = "per_connection_buffer_limit_bytes";
         self.edit(|bootstrap| {

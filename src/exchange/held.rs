@@ -1,0 +1,103 @@
+//! The body of a request that is wanted as a whole, while its pieces come.
+//!
+//! Each piece is taken out of the host's buffer, so that the host's limits on what it buffers do not count: Envoy's is
+//! 1 MiB unless it is raised, Higress's and Envoy Gateway's are 32 KiB. The whole body takes the place of its last piece.
+
+use crate::error::Error;
+
+/// The longest body of unknown length, in bytes, that may end with trailers.
+///
+/// When trailers come there is no last piece any more whose place the body could take. Then it goes into the host's
+/// buffer. For that, the host has to be told at the piece before to keep one, and what comes next goes through it as
+/// well, even if it is the last piece. The buffer holds no more than the host's limit: 32 KiB at the least, less the
+/// 16 KiB of a frame of HTTP/2.
+pub const MAX_WITH_TRAILERS: usize = 8 << 10;
+
+/// What the host does after a piece was taken out of its buffer. The headers, where they are held, stay held.
+///
+/// Both are data statuses of proxy-wasm, in every ABI from 0.1.0 to 0.2.1 and in Higress's 0.2.100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withhold {
+    /// It goes on with what comes, and keeps a buffer (`StopIterationAndBuffer`). What is in it counts against the limit
+    /// of the host.
+    Buffer,
+    /// It goes on with what comes (`StopIterationAndWatermark`). Nothing of the body is refused for its size: what is
+    /// put in place of the last piece only slows the client down.
+    Stream,
+}
+
+/// What has come of a body so far.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    /// How long the body may be, in bytes.
+    limit: u64,
+    /// How long it will be, if its headers tell.
+    length: Option<u64>,
+    /// Whether the host is told to keep a buffer while the body is short, because trailers may end it.
+    trailers: bool,
+    /// Whether the host has a buffer now.
+    buffered: bool,
+}
+
+impl Held {
+    /// Nothing yet. A body whose length is known is complete before trailers come.
+    pub(super) const fn new(limit: u64, length: Option<u64>) -> Self {
+        Self { bytes: Vec::new(), limit, length, trailers: length.is_none(), buffered: false }
+    }
+
+    /// Whether trailers may end it before it is known to be complete.
+    pub(super) const fn expects_trailers(&self) -> bool {
+        self.trailers
+    }
+
+    /// No trailers will come.
+    pub(super) const fn rule_out_trailers(&mut self) {
+        self.trailers = false;
+    }
+
+    /// Whether nothing was kept yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether the body ends with a piece of this size. A host lets no client send more than it has announced.
+    pub(super) fn ends_with(&self, size: usize) -> bool {
+        size > 0 && self.length == u64::try_from(self.bytes.len().saturating_add(size)).ok()
+    }
+
+    /// Whether the body can be sent now that trailers end it.
+    pub(super) const fn fits_trailers(&self) -> bool {
+        self.bytes.is_empty() || self.buffered
+    }
+
+    /// What the host is to do until the next piece.
+    pub(super) fn withhold(&mut self) -> Withhold {
+        self.buffered = self.trailers && self.bytes.len() <= MAX_WITH_TRAILERS;
+        if self.buffered { Withhold::Buffer } else { Withhold::Stream }
+    }
+
+    /// Whether the body may be longer by so many bytes.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(super) fn fits(&self, size: usize) -> Result<(), Error> {
+        let size = u64::try_from(self.bytes.len().saturating_add(size)).unwrap_or(u64::MAX);
+        if size > self.limit { Err(Error::BodyTooLarge) } else { Ok(()) }
+    }
+
+    /// Keeps a piece.
+    ///
+    /// # Errors
+    /// The body is longer than it may be.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.fits(piece.len())?;
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// All of it.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.bytes)
+    }
+}
