@@ -90,6 +90,8 @@ pub struct Provider {
     secret_parameters: Vec<String>,
     tokens: Vec<Secret>,
     turn: Cell<usize>,
+    /// Whether it was said that its streams do not tell their usage.
+    untold: Cell<bool>,
 }
 
 impl Provider {
@@ -140,6 +142,7 @@ impl Provider {
             own,
             tokens: settings.api_tokens.clone().unwrap_or_default(),
             turn: Cell::new(0),
+            untold: Cell::new(false),
         })
     }
 
@@ -155,6 +158,12 @@ impl Provider {
         let turn = self.turn.get().checked_rem(self.tokens.len())?;
         self.turn.set(turn.wrapping_add(1));
         self.tokens.get(turn)
+    }
+
+    /// Whether this is the first time that a stream of it told no usage.
+    #[must_use]
+    pub fn is_first_untold(&self) -> bool {
+        !self.untold.replace(true)
     }
 
     /// Names of query parameters that are credentials here and must not come from the client.

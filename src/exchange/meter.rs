@@ -261,7 +261,7 @@ impl Meter {
             record.usage_source = match response.unread() {
                 Some(reason) => UsageSource::None(reason),
                 None if !self.statistics.usage => UsageSource::None(unread::DISABLED),
-                None if facts.usage.is_empty() => UsageSource::None("absent"),
+                None if facts.usage.is_empty() => UsageSource::None(unread::ABSENT),
                 None if complete => UsageSource::Upstream,
                 None => UsageSource::Partial,
             };
@@ -269,6 +269,7 @@ impl Meter {
             record.usage_source = UsageSource::None("no_response");
         }
         record.failure = self.failure(status, aborted, ended);
+        let warning = self.estimate(&mut record);
         let mut properties = Vec::new();
         if let Some(capture) = &self.capture {
             // Of a request that was broken off the copy is still there.
@@ -315,7 +316,32 @@ impl Meter {
             record.upstream_model = Some(model.upstream);
             record.mapping_rule = model.mapping;
         }
-        Outcome { record, properties, statistics: self.statistics }
+        Outcome { record, properties, statistics: self.statistics, warning }
+    }
+
+    /// Estimates the output where a stream delivered content, did not fail, and told no usage, or broke off before its
+    /// vendor told as much as was delivered. Gives a warning where a whole stream told nothing, once.
+    fn estimate(&self, record: &mut Record) -> Option<String> {
+        let delivered = self.response.as_ref().and_then(Response::estimate)?;
+        let told = match record.usage_source {
+            UsageSource::None(unread::ABSENT) => None,
+            UsageSource::Partial if record.tokens.reasoning.is_none() => Some(record.tokens.output.unwrap_or_default()),
+            _ => return None,
+        };
+        if record.failed() || told.is_some_and(|told| told >= delivered) {
+            return None;
+        }
+        record.usage_source = UsageSource::Estimated;
+        record.tokens.output = Some(delivered);
+        // What the vendor added up holds the smaller output.
+        record.tokens.total = None;
+        let provider =
+            self.provider.as_ref().filter(|provider| record.aborted.is_none() && provider.is_first_untold())?;
+        Some(format!(
+            "provider {}: a stream told no usage, so its output is estimated; if the vendor takes \
+             `stream_options.include_usage`, set `includeUsage: force`",
+            provider.label()
+        ))
     }
 
     /// Whose error it was. The response is asked for its own word for it.

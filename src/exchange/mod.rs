@@ -171,6 +171,8 @@ pub struct Outcome {
     pub properties: Vec<(String, String)>,
     /// How the record is written.
     pub statistics: Rc<Statistics>,
+    /// What the operator should know, once for each configuration.
+    pub warning: Option<String>,
 }
 
 /// One request and its response.

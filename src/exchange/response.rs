@@ -7,7 +7,7 @@ use crate::attributes::Capture;
 use crate::framing::{Framer, Framing, Part};
 use crate::inflate::Gunzip;
 use crate::memory::Claim;
-use crate::usage::{Collector, Facts, Seen};
+use crate::usage::{Collector, Estimate, Facts, Seen};
 
 /// How long the event that only carries usage can be, in bytes. A longer one stays, and is never waited for.
 const MAX_HIDDEN: usize = 16 * 1024;
@@ -38,6 +38,8 @@ pub(super) mod unread {
     pub(in crate::exchange) const OPERATION: &str = "operation";
     /// The connection has switched to another protocol.
     pub(in crate::exchange) const TUNNEL: &str = "tunnel";
+    /// It was read, and names no tokens.
+    pub(in crate::exchange) const ABSENT: &str = "absent";
     /// Statistics are switched off.
     pub(in crate::exchange) const DISABLED: &str = "disabled";
     /// There was no room for what it takes to decompress it.
@@ -85,6 +87,8 @@ struct Observer {
     reader: Reader,
     collector: Collector,
     times: Times,
+    /// What a stream delivers, in case that it does not tell.
+    estimate: Estimate,
     hide: Option<Hide>,
     /// A copy of a document that attributes are taken from.
     copy: Option<Kept>,
@@ -139,6 +143,7 @@ impl Response {
                 reader,
                 collector,
                 times: Times::default(),
+                estimate: Estimate::default(),
                 hide: hides.then(Hide::default),
             },
             out: Vec::new(),
@@ -179,6 +184,11 @@ impl Response {
     /// What it said so far.
     pub(super) const fn facts(&self) -> &Facts {
         self.observer.collector.facts()
+    }
+
+    /// About how many tokens a stream has delivered, if it has any content.
+    pub(super) fn estimate(&self) -> Option<u64> {
+        self.observer.estimate.tokens()
     }
 
     /// When things came.
@@ -298,7 +308,7 @@ impl Observer {
         clock: Clock<'_>,
         out: &mut Vec<u8>,
     ) {
-        let Self { reader, collector, times, hide, copy } = self;
+        let Self { reader, collector, times, estimate, hide, copy } = self;
         match reader {
             Reader::Unread(_) => {}
             Reader::Document => {
@@ -323,6 +333,7 @@ impl Observer {
                             }
                             let seen = collector.message(message.event, &message.data);
                             times.note(seen, clock);
+                            estimate.message(seen, collector.text());
                             seen
                         }
                         None => Seen::default(),
@@ -337,6 +348,9 @@ impl Observer {
                 }
                 if end {
                     framer.finish(&mut part);
+                }
+                if passes {
+                    estimate.passed(framer.count(chunk));
                 }
                 if let Some(hide) = hide {
                     hide.release(framer.pending(), out);

@@ -183,6 +183,19 @@ impl Framer {
         ends && self.held.is_empty() && !self.skipping && chunk.len() <= MAX_MESSAGE
     }
 
+    /// How many messages are in a chunk that [is whole](Self::is_whole), about: a comment counts as one.
+    #[must_use]
+    pub fn count(&self, chunk: &[u8]) -> usize {
+        let is_sse = matches!(self.reader, Reader::Sse(_));
+        let ends = memchr::memchr_iter(b'\n', chunk).filter(|at| {
+            // The blank line behind an event, and any line that is not blank.
+            let before = chunk.get(..*at).unwrap_or_default();
+            let before = before.strip_suffix(b"\r").unwrap_or(before);
+            before.ends_with(b"\n") == is_sse
+        });
+        ends.count()
+    }
+
     /// The bytes that have been fed and not been handed out: the start of a message, at most [`MAX_MESSAGE`] of it.
     #[must_use]
     pub fn pending(&self) -> &[u8] {

@@ -11,7 +11,10 @@ const LEDGER: &str = "waypost.series";
 
 /// Writes one record.
 pub(super) fn write(outcome: &Outcome, series: &mut Series) {
-    let Outcome { record, statistics, properties } = outcome;
+    let Outcome { record, statistics, properties, warning } = outcome;
+    if let Some(warning) = warning {
+        warn!("waypost: {warning}");
+    }
     let fields = Fields::of(record);
     let old = host::property_bytes(&statistics.log_key);
     match log::ai_log(&fields, old.as_deref()) {

@@ -1,7 +1,7 @@
 //! The values that stand in metric names, each from a set that clients cannot make grow.
 
 use super::metrics::Style;
-use super::record::{Failure, Party, Record, api_of};
+use super::record::{Failure, Party, Record, UsageSource, api_of};
 use std::borrow::Cow;
 
 /// Longest value of a label, in bytes; longer ones are cut at a character.
@@ -283,6 +283,8 @@ pub struct Labels<'r> {
     pub error_type: Cow<'r, str>,
     /// `2xx` to `5xx`, and `0xx` without a response.
     pub status_class: &'static str,
+    /// Who says how many tokens: `upstream`, or `estimated`.
+    pub usage_source: &'static str,
 }
 
 impl<'r> Labels<'r> {
@@ -306,6 +308,7 @@ impl<'r> Labels<'r> {
             error_source: record.failure.as_ref().map_or(NONE, Failure::source),
             error_type: label(error_type(record)),
             status_class: status_class(record.status),
+            usage_source: if record.usage_source == UsageSource::Estimated { "estimated" } else { "upstream" },
         };
         if !style.is_higress() {
             return labels;
@@ -335,6 +338,7 @@ impl<'r> Labels<'r> {
             self.error_source,
             &self.error_type,
             self.status_class,
+            self.usage_source,
             &self.route,
             &self.cluster,
             &self.higress_model,

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | `waypost_requests_total` | counter | provider, operation, model, consumer, status class |
 //! | `waypost_errors_total` | counter | provider, operation, model, error source, error type |
-//! | `waypost_tokens_total` | counter | provider, model, consumer, token type |
+//! | `waypost_tokens_total` | counter | provider, model, consumer, token type, usage source |
 //! | `gen_ai_client_token_usage` | histogram | provider, operation, model, token type |
 //! | `gen_ai_server_request_duration_milliseconds` | histogram | provider, operation, model, status class |
 //! | `gen_ai_server_time_to_first_token_milliseconds` | histogram | provider, operation, model |
@@ -25,12 +25,14 @@
 //!
 //! Envoy's histograms are approximate, their sums too; exact rates and sums are those of the counters.
 //!
+//! The usage source of tokens is `upstream`, or `estimated` where a stream did not tell its output.
+//!
 //! Token types are `input` and `output`; the counter also has their parts `cached_input`, `cache_write_input` and
 //! `reasoning`. `input` is all input here, whether the vendor counts what its cache served or not, and `output` all output,
 //! reasoning included, so that vendors can be compared; logs show the vendor's own figures.
 
 use super::labels::{Labels, OVERFLOW};
-use super::record::Record;
+use super::record::{Record, UsageSource};
 
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: u64 = 1_000_000;
@@ -107,6 +109,7 @@ enum Label {
     ErrorType,
     ErrorSource,
     StatusClass,
+    UsageSource,
 }
 
 impl Label {
@@ -121,6 +124,7 @@ impl Label {
             Self::ErrorType => "error_type",
             Self::ErrorSource => "error_source",
             Self::StatusClass => "status_class",
+            Self::UsageSource => "usage_source",
         }
     }
 }
@@ -138,7 +142,7 @@ static ERRORS: Metric = Metric {
 static TOKENS: Metric = Metric {
     kind: Kind::Counter,
     name: "waypost_tokens_total",
-    form: Form::Waypost(&[Label::Provider, Label::Model, Label::Consumer, Label::TokenType]),
+    form: Form::Waypost(&[Label::Provider, Label::Model, Label::Consumer, Label::TokenType, Label::UsageSource]),
 };
 static TOKEN_USAGE: Metric = Metric {
     kind: Kind::Histogram,
@@ -247,6 +251,7 @@ impl Sample {
             Label::ErrorType => &labels.error_type,
             Label::ErrorSource => labels.error_source,
             Label::StatusClass => labels.status_class,
+            Label::UsageSource => labels.usage_source,
         }
     }
 }
@@ -270,11 +275,11 @@ pub fn samples(record: &Record, style: Style) -> Vec<Sample> {
     list
 }
 
-/// As ai-statistics counts: without usage only the failure, so averages are over requests whose tokens are known.
+/// As ai-statistics counts: without usage, and where it is estimated, only the failure, so averages are over requests whose tokens are known.
 fn higress_samples(record: &Record, put: &mut dyn FnMut(&'static Metric, Option<u64>)) {
     put(&HIGRESS_FAILURES, record.failed().then_some(1));
     let tokens = &record.tokens;
-    if !tokens.is_known() {
+    if !tokens.is_known() || record.usage_source == UsageSource::Estimated {
         return;
     }
     put(&HIGRESS_INPUT, tokens.input);
@@ -299,9 +304,11 @@ fn waypost_samples(record: &Record, put: &mut dyn FnMut(&'static Metric, &'stati
         put(&FIRST_TOKEN, "", record.first_token().map(|ns| ns / NS_PER_MS));
         put(&PER_TOKEN, "", record.time_per_output_token().map(|ns| ns / NS_PER_US));
     }
+    // No label tells an estimate there.
+    let measured = |figure: Option<u64>| figure.filter(|_| record.usage_source != UsageSource::Estimated);
     for (metric, token_type, value) in [
-        (&TOKEN_USAGE, "input", tokens.all_input()),
-        (&TOKEN_USAGE, "output", tokens.all_output()),
+        (&TOKEN_USAGE, "input", measured(tokens.all_input())),
+        (&TOKEN_USAGE, "output", measured(tokens.all_output())),
         (&TOKENS, "input", tokens.all_input()),
         (&TOKENS, "output", tokens.all_output()),
         (&TOKENS, "cached_input", tokens.cached_input),

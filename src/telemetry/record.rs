@@ -73,6 +73,8 @@ pub enum UsageSource {
     Upstream,
     /// From the upstream, but the response ended before the last report.
     Partial,
+    /// The output is estimated from what was delivered; the rest is the upstream's, as far as it told it.
+    Estimated,
     /// There are none; the text says why, in a word such as `content-encoding`, or is empty.
     None(&'static str),
 }
@@ -84,6 +86,7 @@ impl UsageSource {
         match self {
             Self::Upstream => "upstream",
             Self::Partial => "partial",
+            Self::Estimated => "estimated",
             Self::None(_) => "none",
         }
     }
@@ -93,7 +96,7 @@ impl UsageSource {
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::None(reason) => Some(reason).filter(|reason| !reason.is_empty()),
-            Self::Upstream | Self::Partial => None,
+            Self::Upstream | Self::Partial | Self::Estimated => None,
         }
     }
 }
@@ -215,7 +218,8 @@ impl Record {
     /// It counts from the first token of reasoning where there is one, because vendors count reasoning as output.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<u64> {
-        let start = self.first_token().or(self.first_byte).filter(|_| self.streamed)?;
+        let measured = self.streamed && self.usage_source != UsageSource::Estimated;
+        let start = self.first_token().or(self.first_byte).filter(|_| measured)?;
         let later_tokens = self.tokens.all_output()?.checked_sub(1)?;
         self.end?.checked_sub(start)?.checked_div(later_tokens)
     }

@@ -45,6 +45,8 @@ pub struct Collector {
     walker: Walker,
     facts: Facts,
     naming: Naming,
+    /// Bytes of the text of the last message that was looked into.
+    text: usize,
     /// Whether content was seen: from then on only messages that may tell a figure or an error are read.
     pub(super) answered: bool,
     message: Message,
@@ -54,6 +56,8 @@ pub struct Collector {
 #[derive(Clone, Debug, Default)]
 struct Message {
     seen: Seen,
+    /// Bytes of content and reasoning.
+    text: usize,
     /// Whether there are choices that are a list, and one of them.
     choices: bool,
     choice: bool,
@@ -112,6 +116,7 @@ impl Collector {
             walker: Walker::new(table.paths.clone()),
             facts: Facts::default(),
             naming: Naming::default(),
+            text: 0,
             answered: false,
             message: Message::default(),
         }
@@ -121,6 +126,12 @@ impl Collector {
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// How many bytes the text of the last message has that was looked into: content and reasoning, as they are escaped.
+    #[must_use]
+    pub const fn text(&self) -> usize {
+        self.text
     }
 
     /// What is known in the end.
@@ -188,6 +199,7 @@ impl Collector {
         }
         seen.usage_only = message.choices && !message.choice && message.usage_object && !seen.error;
         facts.error |= seen.error;
+        self.text = message.text;
         self.answered |= seen.content;
         seen
     }
@@ -270,6 +282,9 @@ impl Message {
         }
         if raw.is_empty() {
             return;
+        }
+        if matches!(leaf, Leaf::Content | Leaf::Reasoning | Leaf::PartContent | Leaf::KindContent) {
+            self.text = self.text.saturating_add(raw.len());
         }
         match leaf {
             Leaf::Content => self.seen.content = true,

@@ -29,6 +29,7 @@
 //! error's, so that `"usage":null` in each chunk costs a search. Memory is constant, whatever the response.
 
 mod collector;
+mod estimate;
 mod figures;
 mod table;
 #[cfg(test)]
@@ -36,5 +37,6 @@ mod tests;
 mod wrapped;
 
 pub use collector::{Collector, Facts, Seen};
+pub use estimate::Estimate;
 pub use figures::{Detail, MAX_COUNT, MAX_DETAILS, Usage};
 pub use table::Table;

@@ -138,10 +138,10 @@ fn a_stream_is_counted_in_waypost_s_own_metrics() {
     assert_eq!(
         shown[6..],
         [
-            format!("{tokens}gen_ai_token_type=input}} 1200"),
-            format!("{tokens}gen_ai_token_type=output}} 101"),
-            format!("{tokens}gen_ai_token_type=cached_input}} 1024"),
-            format!("{tokens}gen_ai_token_type=reasoning}} 40"),
+            format!("{tokens}gen_ai_token_type=input,usage_source=upstream}} 1200"),
+            format!("{tokens}gen_ai_token_type=output,usage_source=upstream}} 101"),
+            format!("{tokens}gen_ai_token_type=cached_input,usage_source=upstream}} 1024"),
+            format!("{tokens}gen_ai_token_type=reasoning,usage_source=upstream}} 40"),
         ]
     );
 }
@@ -179,13 +179,24 @@ fn cache_that_the_vendor_counts_apart_is_input_all_the_same() {
     let record = Record { tokens, ..stream() };
     let shown = shown(&record, Style::Waypost);
     for (token_type, value) in [("input", 130), ("output", 5), ("cached_input", 100), ("cache_write_input", 20)] {
-        let end = format!("gen_ai_token_type={token_type}}} {value}");
+        let end = format!("gen_ai_token_type={token_type},usage_source=upstream}} {value}");
         assert!(
             shown.iter().any(|series| series.starts_with("waypost_tokens_total") && series.ends_with(&end)),
             "{end}"
         );
     }
     assert_eq!(counted(&record, Style::Higress)[0].1, 10, "Higress shows the vendor's figure");
+}
+
+#[test]
+fn an_estimate_is_marked_and_in_no_histogram_and_none_of_higress_s_counters() {
+    let record = Record { usage_source: UsageSource::Estimated, ..stream() };
+    let waypost = shown(&record, Style::Waypost);
+    let tokens: Vec<_> = waypost.iter().filter(|series| series.starts_with("waypost_tokens_total")).collect();
+    assert!(tokens.len() > 1 && tokens.iter().all(|series| series.contains("usage_source=estimated")), "{tokens:?}");
+    let derived = ["gen_ai_client_token_usage", "gen_ai_server_time_per_output_token"];
+    assert!(waypost.iter().all(|series| derived.iter().all(|name| !series.starts_with(name))), "{waypost:?}");
+    assert_eq!(counted(&record, Style::Higress), [], "{record:?}");
 }
 
 #[test]
@@ -209,7 +220,7 @@ fn istio_s_expressions_find_the_same_labels() {
 #[test]
 fn no_label_is_the_end_of_another_one() {
     let names: Vec<&str> = istio().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 8);
+    assert_eq!(names.len(), 9);
     for name in &names {
         assert!(names.iter().all(|other| other == name || !other.ends_with(name)), "{name}");
     }
@@ -289,6 +300,7 @@ mod properties {
                 error_source: "upstream",
                 error_type: "429".into(),
                 status_class: "2xx",
+                usage_source: "upstream",
             };
             let tags = shipped();
             for sample in samples(&stream(), Style::Both) {
