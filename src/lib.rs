@@ -46,7 +46,9 @@
 )]
 
 #[cfg(all(target_family = "wasm", feature = "cli"))]
-compile_error!("the feature `cli` is for the native program; build for wasm with `--no-default-features`, as `make build` does");
+compile_error!(
+    "the feature `cli` is for the native program; build for wasm with `--no-default-features`, as `make build` does"
+);
 
 pub mod attributes;
 pub mod config;

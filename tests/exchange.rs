@@ -246,6 +246,9 @@ fn broken_off(events: &[String], size: usize, details: &str) -> Record {
     exchange.finish(&ended).expect("a record").record
 }
 
+/// The events of a stream, how many tokens are told for the input, and the figure of the output after each event.
+type Delivery = (Vec<String>, Option<u64>, Vec<Option<u64>>);
+
 /// A client that hangs up before the usage comes has used what it got, in whatever pieces it got it.
 #[test]
 fn a_stream_that_its_client_breaks_off_is_estimated_by_what_it_delivered() {
@@ -259,8 +262,7 @@ fn a_stream_that_its_client_breaks_off_is_estimated_by_what_it_delivered() {
     };
     let usage = "\"message\":{\"usage\":{\"input_tokens\":11,\"output_tokens\":2}}";
     let answer = |text: &str| format!("data: {{\"type\":\"response.output_text.delta\",\"delta\":\"{text}\"}}\n\n");
-    // The events, how many tokens are told for the input, and the estimate of the output after each event.
-    let streams: [(Vec<String>, Option<u64>, Vec<Option<u64>>); 3] = [
+    let streams: [Delivery; 3] = [
         (
             vec![
                 chat("\"role\":\"assistant\",\"content\":\"\""),
