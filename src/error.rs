@@ -3,6 +3,7 @@
 use crate::json::literal;
 use crate::operation::{Dialect, Operation};
 use crate::path::Refusal;
+use crate::unpack::Fault;
 use std::borrow::Cow;
 
 /// Why a request is answered here and not upstream.
@@ -29,6 +30,10 @@ pub enum Error {
     ModelMissing,
     /// The body is no JSON object that can be read; the reason never quotes it.
     InvalidBody(&'static str),
+    /// The body would have to be read or changed, and it is encoded or of a type that cannot be read.
+    UnreadableBody(&'static str),
+    /// The body is compressed and unpacks to more than it may.
+    UnpackedTooLarge,
     /// The rule that serves this request is broken; the text names the problem and holds no secret.
     Configuration(String),
     /// A body that has to be held is longer than may be held.
@@ -69,7 +74,8 @@ impl Error {
             Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::InvalidBody(_) => 400,
             Self::NoRule | Self::OperationNotServed(_) => 404,
             Self::BodyTimeout => 408,
-            Self::BodyTooLarge => 413,
+            Self::BodyTooLarge | Self::UnpackedTooLarge => 413,
+            Self::UnreadableBody(_) => 415,
             Self::HoldNotHonoured => 500,
             Self::ConversionNeeded { .. } => 501,
             Self::Configuration(_) | Self::OverCapacity => 503,
@@ -87,6 +93,8 @@ impl Error {
             Self::ConversionNeeded { .. } => "conversion_needed",
             Self::ModelMissing => "model_missing",
             Self::InvalidBody(_) => "invalid_body",
+            Self::UnreadableBody(_) => "unreadable_body",
+            Self::UnpackedTooLarge => "unpacked_body_too_large",
             Self::Configuration(_) => "configuration_error",
             Self::BodyTooLarge => "body_too_large",
             Self::HoldNotHonoured => "hold_not_honoured",
@@ -104,6 +112,8 @@ impl Error {
             | Self::OperationNotServed(_)
             | Self::ConversionNeeded { .. }
             | Self::InvalidBody(_)
+            | Self::UnreadableBody(_)
+            | Self::UnpackedTooLarge
             | Self::Configuration(_)
             | Self::HoldNotHonoured => false,
             // No SDK retries the first four by itself.
@@ -131,6 +141,13 @@ impl Error {
             ),
             Self::ModelMissing => "the upstream path needs a model and the request names none".to_owned(),
             Self::InvalidBody(reason) => format!("the request body {reason}"),
+            Self::UnreadableBody(reason) => format!(
+                "the request body {reason}, and rules of the gateway are to be applied to it; send plain JSON or a form, \
+                 or JSON packed with gzip, deflate or zstd"
+            ),
+            Self::UnpackedTooLarge => "the request body unpacks to more than the gateway takes: more than \
+                 `maxUnpackedBytes` of the provider, than 200 times its size, or than 4 MiB from its last piece"
+                .to_owned(),
             Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
             Self::BodyTooLarge => {
                 "the body must be held because what goes upstream depends on it, and it is longer than the gateway holds; \
@@ -215,9 +232,19 @@ impl From<crate::json::Error> for Error {
             ErrorKind::DuplicateKey { .. } => "names a key twice that may stand only once, such as `model`",
             ErrorKind::ByteOrderMark => "begins with a byte order mark",
             ErrorKind::InvalidUtf8 => "is not UTF-8 where it matters",
+            ErrorKind::LookalikeKey => "has a key such as `Model` that differs from a known one in case only",
             ErrorKind::KeyTooLong | ErrorKind::MemberTooLong => "has a key or value that is too long to look at",
             _ => "is not JSON",
         })
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Broken => Self::UnreadableBody("is not packed as its `content-encoding` says"),
+            Fault::TooLarge => Self::UnpackedTooLarge,
+        }
     }
 }
 

@@ -191,7 +191,8 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
     let mut steps = Vec::new();
     let mut step = |what, detail: String| steps.push(Step { what, detail });
     let client = request.client.path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
-    let path = ClientPath::parse(client);
+    let mut spelled = String::new();
+    let path = ClientPath::read(client, &mut spelled);
     step("rule", rule(config, request, &decision.rule));
     if let Some(provider) = &decision.provider {
         step("provider", format!("{}, {}", provider.label(), provider.preset.title));
@@ -341,6 +342,7 @@ const TUNNEL: &str = "there is none; the connection becomes a tunnel, in which n
 fn body(flow: Flow) -> String {
     match flow {
         Flow::Pass | Flow::Observe => "passes untouched",
+        Flow::Unread => "passes untouched, because its type or encoding does not let it be read",
         Flow::Chunks => "is edited as it passes; its length is not sent",
         Flow::Buffer => "is edited as a whole, because a rule depends on its model; its length is not sent",
         Flow::Hold => "is held with the headers: one of them depends on it",

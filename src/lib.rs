@@ -12,6 +12,7 @@
 //! | which model | [`model`] | the upstream's name for it |
 //! | which path | [`path`] | THE RULE: endpoint, base path, version prefix, suffix, query |
 //! | which credential | [`exchange`] | what is removed, what is put on |
+//! | what if the body is compressed | [`unpack`] | gzip, deflate, Zstandard: what is edited leaves plain |
 //! | what changes in the body | [`exchange`], [`json`], [`multipart`] | splices; all other bytes stay |
 //!
 //! What its response goes through, as it passes:
@@ -19,7 +20,7 @@
 //! | step | module | decides |
 //! |---|---|---|
 //! | is it read, and how | [`exchange`] | document or stream; when its first byte, reasoning and content came |
-//! | what if it is compressed | [`inflate`] | gzip, for observation only |
+//! | what if it is compressed | [`unpack`] | gzip, deflate, Zstandard; here for observation only |
 //! | what is one message | [`framing`] | events, lines, elements, frames; and which event a client does not get |
 //! | what did it cost | [`usage`] | tokens, model, id, error, in every dialect |
 //! | what else is wanted | [`attributes`] | values from headers and bodies, as ai-statistics names them |
@@ -58,7 +59,6 @@ pub mod exchange;
 pub mod explain;
 pub mod framing;
 pub mod hold;
-pub mod inflate;
 pub mod json;
 pub mod memory;
 pub mod messages;
@@ -72,4 +72,5 @@ mod plugin;
 pub mod provider;
 pub mod rules;
 pub mod telemetry;
+pub mod unpack;
 pub mod usage;

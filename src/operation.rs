@@ -8,6 +8,7 @@
 //! `/v1/vector_stores/v/files` is not the file list. Those operations are *anchored*: where the client path has a
 //! version at all, it must stand directly before their suffix.
 
+use crate::path::spelling;
 use core::fmt;
 
 /// The API protocol of a request or an endpoint: who defined its paths, bodies, streams and error shape.
@@ -318,6 +319,13 @@ impl Operation {
         self.row().is_none_or(|row| row.work != Work::Free)
     }
 
+    /// Whether a request of this operation names a model, in its body or in its path.
+    #[must_use]
+    pub fn has_model(self) -> bool {
+        self.row().is_some_and(|row| row.body != BodyKind::Other || row.suffix.contains("/{model}"))
+            && !self.is_model_list()
+    }
+
     /// Finds an operation by its name, or by the name Higress's `capabilities` gives it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -368,26 +376,55 @@ pub struct ClientPath<'a> {
     pub version: &'a str,
     /// The operation's own part; empty when passed through.
     pub suffix: &'a str,
+    /// Whether some servers read another operation with a model in this path than this one.
+    pub ambiguous: bool,
     ids: [(&'static str, &'a str); MAX_IDS],
 }
 
 impl<'a> ClientPath<'a> {
-    /// Takes a `:path` header apart, and finds the operation that it ends with.
+    /// Takes the `:path` header of a client apart, as servers read it.
+    ///
+    /// An operation with a model is found behind doubled slashes and escapes that nobody needs, too: then the parts
+    /// borrow from `spelled`, which gets the path without those. What only some servers read as such an operation is
+    /// marked as [`ambiguous`](Self::ambiguous), and is that operation.
+    #[must_use]
+    pub fn read(target: &'a str, spelled: &'a mut String) -> Self {
+        let as_sent = Self::parse(target);
+        let (path, _) = split_query(target);
+        if spelling::is_plain(path) {
+            return as_sent;
+        }
+        *spelled = spelling::simplified(path);
+        let simplified = Self { query: as_sent.query, ..Self::parse(spelled) };
+        let found = if simplified.operation.has_model() { simplified } else { as_sent };
+        // Ids stay as they were sent, wherever that makes no difference.
+        let found = if found.operation == as_sent.operation { as_sent } else { found };
+        let others = spelling::lenient(path);
+        let mut others = others.iter().map(|other| ClientPath::find(other, true).operation);
+        match others.find(|other| other.has_model() && *other != found.operation) {
+            Some(operation) => Self { operation, ambiguous: true, ..as_sent },
+            None => found,
+        }
+    }
+
+    /// Takes a path apart as it is written.
     #[must_use]
     pub fn parse(target: &'a str) -> Self {
+        Self::find(target, false)
+    }
+
+    /// Takes a path apart; `any_case` says that the case of its letters means nothing.
+    fn find(target: &'a str, any_case: bool) -> Self {
         let unknown = Self::unknown(target);
         let end = unknown.path.as_bytes().last_chunk().copied();
-        let mut likely = TABLE.iter().filter(|row| row.ending.is_none() || row.ending == end);
-        likely.find_map(|row| unknown.as_operation(row)).unwrap_or(unknown)
+        let mut likely = TABLE.iter().filter(|row| any_case || row.ending.is_none() || row.ending == end);
+        likely.find_map(|row| unknown.as_operation(row, any_case)).unwrap_or(unknown)
     }
 
     /// Takes a `:path` header apart that is no operation, whatever it ends with.
     #[must_use]
     pub fn unknown(target: &'a str) -> Self {
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (target, None),
-        };
+        let (path, query) = split_query(target);
         let path = match path.trim_end_matches('/') {
             "" if !path.is_empty() => "/",
             trimmed => trimmed,
@@ -399,6 +436,7 @@ impl<'a> ClientPath<'a> {
             prefix: path,
             version: "",
             suffix: "",
+            ambiguous: false,
             ids: [("", ""); MAX_IDS],
         }
     }
@@ -409,14 +447,14 @@ impl<'a> ClientPath<'a> {
         self.ids.iter().find(|(id, _)| *id == name && !id.is_empty()).map(|(_, value)| *value)
     }
 
-    fn as_operation(&self, row: &Row) -> Option<Self> {
+    fn as_operation(&self, row: &Row, any_case: bool) -> Option<Self> {
         let mut ids = [("", ""); MAX_IDS];
         let rest = if row.place == Place::Family {
             self.before_family(row.suffix)?
         } else if row.suffix.contains('{') {
-            self.before_ids(row, &mut ids)?
+            self.before_ids(row, any_case, &mut ids)?
         } else {
-            self.path.strip_suffix(row.suffix)?
+            without_end(self.path, row.suffix, any_case)?
         };
         let (prefix, version) = split_version(rest);
         let claimed = |segment: &str| is_version(segment) || (row.place == Place::Anchored && is_family_root(segment));
@@ -437,17 +475,17 @@ impl<'a> ClientPath<'a> {
     }
 
     /// What stands before a suffix with ids, which are noted.
-    fn before_ids(&self, row: &Row, ids: &mut [(&'static str, &'a str)]) -> Option<&'a str> {
+    fn before_ids(&self, row: &Row, any_case: bool, ids: &mut [(&'static str, &'a str)]) -> Option<&'a str> {
         let mut free = ids.iter_mut();
         let wanted = row.suffix.rsplit('/').filter(|segment| !segment.is_empty());
         let mut rest = self.path;
         for pattern in wanted {
             let (before, segment) = rest.rsplit_once('/')?;
             match pattern.strip_prefix('{').and_then(|pattern| pattern.split_once('}')) {
-                None if segment == pattern => {}
+                None if segment == pattern || (any_case && segment.eq_ignore_ascii_case(pattern)) => {}
                 None => return None,
                 Some((name, tail)) => {
-                    let value = segment.strip_suffix(tail).filter(|value| !value.is_empty())?;
+                    let value = without_end(segment, tail, any_case).filter(|value| !value.is_empty())?;
                     *free.next()? = (name, value);
                 }
             }
@@ -462,6 +500,20 @@ impl<'a> ClientPath<'a> {
 fn is_family_root(segment: &str) -> bool {
     let mut families = TABLE.iter().filter(|row| row.place == Place::Family);
     families.any(|row| row.suffix.strip_prefix('/') == Some(segment))
+}
+
+/// What stands before the first `?`, and what behind it.
+fn split_query(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
+/// What stands before `end`.
+fn without_end<'t>(text: &'t str, end: &str, any_case: bool) -> Option<&'t str> {
+    let (rest, last) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
+    (last == end || (any_case && last.eq_ignore_ascii_case(end))).then_some(rest)
 }
 
 /// Whether a path segment is a version: `v1`, `v4`, `v1beta`, `v1beta1`.
@@ -522,6 +574,41 @@ mod tests {
         ] {
             assert_eq!(operation(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_is_read_as_servers_read_it() {
+        for (path, operation, ambiguous) in [
+            ("/v1/chat//completions", "chat_completions", false),
+            ("//v1///chat/completions//", "chat_completions", false),
+            ("/v1/%63hat/completion%73?x=1", "chat_completions", false),
+            ("/Team-A/v1/chat/completions", "chat_completions", false),
+            ("/team-a/embeddings", "embeddings", false),
+            ("/api/chat/completions", "chat_completions", false),
+            ("/v1beta/models/Gemini-Pro%3AgenerateContent", "generate_content", false),
+            ("/v1beta/models/Gemini-Pro:generateContent", "generate_content", false),
+            ("/model/arn%3Aaws%3Ax%2FClaude/converse", "converse", false),
+            ("/v1/files/File%2FA", "file", false),
+            ("/v1//vendor/%20Own;a=b", "passthrough", false),
+            ("/V1/Chat/Completions", "chat_completions", true),
+            ("/v1/Chat/completions", "chat_completions", true),
+            ("/v1/chat%2Fcompletions", "chat_completions", true),
+            ("/v1/chat/completions;x", "chat_completions", true),
+            ("/v1/chat\\completions", "chat_completions", true),
+            ("/v1/chat/./completions", "chat_completions", true),
+            ("/v1/chat/completions%20", "chat_completions", true),
+            ("/v1/chat/completions%00", "chat_completions", true),
+            ("/v1/chat/completions%3fx", "chat_completions", true),
+            ("/v1/embeddings/..%2fchat/completions/%2e%2e/%2e%2e/embeddings", "embeddings", false),
+            ("/v1beta/models/g:GENERATECONTENT", "generate_content", true),
+        ] {
+            let mut spelled = String::new();
+            let read = ClientPath::read(path, &mut spelled);
+            assert_eq!((read.operation.name(), read.ambiguous), (operation, ambiguous), "{path}");
+            assert_eq!(read.query, path.split_once('?').map(|(_, query)| query));
+        }
+        let mut spelled = String::new();
+        assert_eq!(ClientPath::read("/model/arn%3Ax%2FC/converse", &mut spelled).id("model"), Some("arn%3Ax%2FC"));
     }
 
     #[test]

@@ -640,8 +640,8 @@ fn found() -> Vec<Found> {
     vec![
         // A body counts whatever the method, and only if a filter can read it.
         (azure.clone(), "GET", CHAT, json, GPT_4O, "sent"),
-        (azure.clone(), "POST", CHAT, ("content-type", "text/plain"), GPT_4O, "400"),
-        (azure.clone(), "POST", CHAT, ("content-encoding", "gzip"), GPT_4O, "400"),
+        (azure.clone(), "POST", CHAT, ("content-type", "text/plain"), GPT_4O, "sent"),
+        (azure.clone(), "POST", CHAT, ("content-encoding", "gzip"), GPT_4O, "415"),
         (azure, "POST", CHAT, ("content-length", "1073741824"), GPT_4O, "413"),
         // An endpoint wins over `pathMode: preserve` and over own paths, and its slot is filled there too.
         (openai(json!({"pathMode": "preserve", "endpoints": slot})), "POST", CHAT, json, GPT_4O, "sent"),

@@ -248,12 +248,12 @@ fn check_in_json_agrees_with_its_exit_code() {
 
 #[test]
 fn check_goes_through_all_files_and_fails_if_one_is_bad() {
-    let checked = run("config", &["check", "bad/list.json", "ok/coerced-values.yaml", "no/such/file.json"]);
+    let checked = run("config", &["check", "bad/list.json", "ok/kgateway-11225-base-path.json", "no/such/file.json"]);
     assert_eq!((checked.code, checked.stderr.as_str()), (1, ""));
     assert_eq!(
         checked.stdout,
         "bad/list.json: error: a configuration is an object, found a list\n\
-         ok/coerced-values.yaml: ok: 0 errors, 0 warnings, 0 differences from ai-proxy\n\
+         ok/kgateway-11225-base-path.json: ok: 0 errors, 0 warnings, 0 differences from ai-proxy\n\
          no/such/file.json: error: No such file or directory (os error 2)\n"
     );
 }
@@ -433,6 +433,7 @@ fn an_explanation_in_json_says_what_the_filter_does() {
                 ":authority": "corp.openai.azure.com",
                 ":path": path,
                 "api-key": "***",
+                "content-type": "application/json",
                 "x-envoy-original-path": "/v1/chat/completions",
             },
             "removed": ["x-api-key"],

@@ -250,6 +250,8 @@ fn errors() -> Vec<Error> {
         | Error::ConversionNeeded { .. }
         | Error::ModelMissing
         | Error::InvalidBody(_)
+        | Error::UnreadableBody(_)
+        | Error::UnpackedTooLarge
         | Error::Configuration(_)
         | Error::BodyTooLarge
         | Error::InvalidUpgrade
@@ -266,6 +268,8 @@ fn errors() -> Vec<Error> {
         Error::ConversionNeeded { operation, client, provider_type: "openai" },
         Error::ModelMissing,
         Error::InvalidBody(""),
+        Error::UnreadableBody(""),
+        Error::UnpackedTooLarge,
         Error::Configuration(String::new()),
         Error::BodyTooLarge,
         Error::HoldNotHonoured,
@@ -313,6 +317,7 @@ fn records() -> [Record; 2] {
         cluster: "cluster".to_owned(),
         consumer: text(),
         request_model: text(),
+        request_unread: Some("body"),
         upstream_model: text(),
         configured_model: true,
         mapping_rule: text(),

@@ -14,12 +14,11 @@ pub fn session_id<'h>(configured: Option<&str>, get: &dyn Fn(&str) -> Option<&'h
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// `enable_path_suffixes`: whether a request path, without its query, ends in one of them. An empty list and `*` stand
-/// for every path.
+/// `enable_path_suffixes`: whether a request path ends in one of them. It comes without query and slashes at its end,
+/// and spelled as its operation is. An empty list and `*` stand for every path.
 #[must_use]
 pub fn path_enabled(suffixes: &[String], path: &str) -> bool {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    enabled(suffixes, &|suffix| path.ends_with(suffix))
+    enabled(suffixes, &|suffix| path.ends_with(suffix.trim_end_matches('/')))
 }
 
 /// `enable_content_types`: whether the content type of a response contains one of them. An empty list and `*` stand for
@@ -55,14 +54,14 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_compared_by_their_end_without_the_query() {
+    fn paths_are_compared_by_their_end() {
         let some = ["/completions", "/messages"].map(str::to_owned);
         for (suffixes, path, enabled) in [
             (&[][..], "/v1/responses", true),
             (&some, "/v1/chat/completions", true),
-            (&some, "/v1/chat/completions?api-version=1", true),
             (&some, "/v1/messages", true),
-            (&some, "/v1/responses?x=/messages", false),
+            (&some, "/v1/messages/batches", false),
+            (&["/completions/".to_owned()], "/v1/chat/completions", true),
             (&["*".to_owned()], "/v1/responses", true),
         ] {
             assert_eq!(path_enabled(suffixes, path), enabled, "{path}");

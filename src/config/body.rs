@@ -5,6 +5,7 @@ use super::doubts;
 use super::problem::{Kind, Problems};
 use super::settings::{
     CustomMode, CustomSettings, IncludeUsageSetting, ParamOp, ParamSettings, ProtocolSetting, ProviderSettings,
+    UnreadableBodiesSetting,
 };
 use crate::json::Node;
 use crate::json::{Keys, Watch, literal};
@@ -29,6 +30,10 @@ pub struct BodySettings {
     pub hold_timeout_ms: u32,
     /// The longest body that is held, in bytes.
     pub max_held_bytes: u64,
+    /// How many bytes a compressed body may unpack to.
+    pub max_unpacked_bytes: u64,
+    /// Whether a body that would be edited and cannot be read is forwarded all the same.
+    pub passes_unreadable: bool,
     /// What Envoy waits for the first byte of a streamed response, in milliseconds.
     pub first_byte_timeout_ms: Option<u32>,
     /// The members of a body that generates text.
@@ -40,6 +45,12 @@ pub struct BodySettings {
     /// Nothing of a native Gemini body but the roles of its contents.
     pub contents_keys: Keys,
 }
+
+/// Keys that a rule or the record depends on, which may not stand in a body in another case.
+const LIKENESSES: [&str; 5] = ["model", "stream", "stream_options", "messages", "input"];
+
+/// How many bytes a compressed body may unpack to when nothing else is configured.
+pub const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Members that are acted on whatever is configured; parameters follow in [`BodySettings::generation_keys`].
 pub const FIXED_KEYS: [&str; 3] = ["model", "stream", "stream_options"];
@@ -83,7 +94,7 @@ impl BodySettings {
                 });
             });
         }
-        let generation_keys = keys(&names, problems)?;
+        let generation_keys = keys(&names, problems)?.strict(&LIKENESSES);
         let chat_keys = generation_keys.clone().watching(Watch { list: "messages", key: "role" });
         Some(Self {
             chat_keys,
@@ -98,9 +109,11 @@ impl BodySettings {
             hold_headers: settings.hold_headers == Some(true),
             hold_timeout_ms: settings.hold_timeout.unwrap_or(HOLD_TIMEOUT_MS),
             max_held_bytes: settings.max_held_body_bytes.map_or(MAX_HELD_BYTES, u64::from),
+            max_unpacked_bytes: settings.max_unpacked_bytes.map_or(MAX_UNPACKED_BYTES, u64::from),
+            passes_unreadable: settings.unreadable_bodies == Some(UnreadableBodiesSetting::Pass),
             first_byte_timeout_ms: settings.first_byte_timeout.filter(|timeout| *timeout > 0),
             generation_keys,
-            model_keys: keys(&["model"], problems)?,
+            model_keys: keys(&["model"], problems)?.strict(&LIKENESSES),
             contents_keys: keys(&[], problems)?.watching(Watch { list: "contents", key: "role" }),
         })
     }

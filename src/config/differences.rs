@@ -78,6 +78,15 @@ differences! {
     TOKEN_TURNS "token-turns":
         "of several `apiTokens` the next one is taken in turn; there is no failover and no consumer affinity yet";
         "Selection was random.";
+    UNREADABLE_BODIES "unreadable-bodies":
+        "a body that a rule is meant for is read as JSON whatever its type says, unpacked from gzip, deflate or zstd, and leaves as plain `application/json`; what cannot be read is answered with 415, and a `stream` that is neither true nor false with 400";
+        "By another `content-type` or `content-encoding` a client switched mapping, parameters and the count of tokens off. `unreadableBodies: pass` says none of it matters.";
+    KEY_CASE "key-case":
+        "`model`, `stream`, `stream_options`, `messages`, `input` and the keys of `params` in another case are answered with 400";
+        "They passed beside the mapped ones, and some servers take the last of the two.";
+    PATH_SPELLING "path-spelling":
+        "a path that only some servers read as an operation with a model (`/v1/chat%2Fcompletions`, `/V1/Chat/Completions`, `…;x`) is answered with 400";
+        "It passed as an unknown path, without mapping and uncounted.";
     GENERIC_PORT "host-port":
         "a port in `vllmServerHost` is kept";
         "It was cut off.";

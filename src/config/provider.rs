@@ -129,14 +129,22 @@ impl Provider {
         if needs_url && surfaces.iter().chain([&own]).any(|surface| surface.authority.is_none()) {
             problems.error(Kind::Missing { key: "`baseUrl` (this type has no host of its own)" });
         }
+        let models = models(settings, problems);
+        let original = settings.protocol == Some(ProtocolSetting::Original);
+        let rules = !models.is_identity() || !body.params.is_empty();
+        if rules && !original {
+            problems.differs(differences::UNREADABLE_BODIES);
+            problems.differs(differences::KEY_CASE);
+            problems.differs(differences::PATH_SPELLING);
+        }
         Some(Self {
             id: settings.id.clone().unwrap_or_default(),
             preset,
             paths,
             auth,
-            models: models(settings, problems),
+            models,
             body,
-            original: settings.protocol == Some(ProtocolSetting::Original),
+            original,
             secret_parameters: secret_parameters(surfaces.iter().chain([&own]), preset),
             surfaces,
             own,

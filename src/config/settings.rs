@@ -263,6 +263,14 @@ settings! {
         /// Bytes above which a body that has to be held is answered with 413, at once where its `content-length` tells.
         /// The filter keeps it, not Envoy, whose own limits need not be raised. 33554432 (32 MiB) if unset.
         max_held_body_bytes: u32 = "maxHeldBodyBytes",
+        /// Longest unpacked body
+        /// How many bytes a compressed body may unpack to, where it is edited; more is answered with 413, and so is more
+        /// than 200 times its size. 64 MiB if unset.
+        max_unpacked_bytes: u32 = "maxUnpackedBytes",
+        /// Bodies that cannot be read
+        /// What becomes of a body that would be edited, and whose type or encoding does not let it be read: `refuse`
+        /// answers with 415, `pass` forwards it as it came, past `modelMapping`, `params` and all else. `refuse` if unset.
+        unreadable_bodies: UnreadableBodiesSetting = "unreadableBodies",
         /// Protocol
         /// `original` leaves bodies alone and keeps the client's path unless an endpoint is configured.
         protocol: ProtocolSetting = "protocol",
@@ -542,6 +550,16 @@ choices! {
         Off = "off",
         /// Everywhere.
         Force = "force",
+    }
+}
+
+choices! {
+    /// `unreadableBodies`
+    pub enum UnreadableBodiesSetting {
+        /// They are answered with 415.
+        Refuse = "refuse",
+        /// They are forwarded as they came.
+        Pass = "pass",
     }
 }
 

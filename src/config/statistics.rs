@@ -115,10 +115,10 @@ impl Statistics {
         self.metrics.is_higress()
     }
 
-    /// Whether the usage of a stream is read where the client's path is this, so that it is worth asking for.
+    /// Whether the usage of a stream is read, so that it is worth asking for.
     #[must_use]
-    pub fn reads_streams(&self, path: &str) -> bool {
-        self.usage && attributes::path_enabled(&self.path_suffixes, path) && self.reads("text/event-stream")
+    pub fn reads_streams(&self) -> bool {
+        self.usage && self.reads("text/event-stream")
     }
 
     /// Whether responses of this type are looked into.

@@ -41,6 +41,9 @@ fn errors(loaded: &Loaded) -> Vec<String> {
     loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string).collect()
 }
 
+/// The ids of the differences that are named for all rules about bodies.
+const BODY_RULES: [&str; 3] = ["unreadable-bodies", "key-case", "path-spelling"];
+
 /// The ids of the differences that are named, in the order of the document.
 fn differences(loaded: &Loaded) -> Vec<&'static str> {
     loaded

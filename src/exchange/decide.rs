@@ -1,12 +1,13 @@
 //! The decision: rule, provider, operation, path, model and credential of one request. The filter acts on it, `waypost
 //! explain` prints it; both call [`decide`].
 
-use super::body::{Flow, flow};
+use super::body::{self, Flow, flow};
 use super::credential::{self, Put};
 use super::head::{Edits, Head};
 use super::model::Model;
 use super::upgrade::Upgrade;
 use super::{Saved, meter};
+use crate::attributes::path_enabled;
 use crate::config::{Config, Provider, Serve, Statistics};
 use crate::error::{Error, Reply};
 use crate::model::TooLong;
@@ -42,6 +43,8 @@ pub struct Decision {
     pub operation: Operation,
     /// Whether it asks to switch protocols (WebSocket): then nothing behind its headers is a body.
     pub tunnel: bool,
+    /// Whether `enable_path_suffixes` has it recorded.
+    pub counts: bool,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -97,7 +100,8 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
     let rule = config.select(Facts { authority, route: client.route, cluster: client.cluster });
     let target = client.path.unwrap_or_default();
     let text = core::str::from_utf8(target).unwrap_or_default();
-    let path = if asks_for_nothing(head) { ClientPath::unknown(text) } else { ClientPath::parse(text) };
+    let mut spelled = String::new();
+    let path = if asks_for_nothing(head) { ClientPath::unknown(text) } else { ClientPath::read(text, &mut spelled) };
     let upgrade = Upgrade::of(head);
     let tunnel = upgrade == Upgrade::Tunnel;
     let body = if tunnel { Body::Absent } else { body };
@@ -107,6 +111,7 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         provider: None,
         operation: path.operation,
         tunnel,
+        counts: path_enabled(&rule.statistics.path_suffixes, path.path),
         verdict: Verdict::Untouched,
     };
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
@@ -124,7 +129,8 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             } else if head.get(":method") == Some(b"HEAD") && provider.paths.is_probe(&path) {
                 Verdict::Answer(Reply { status: 200, headers: Vec::new(), body: String::new() })
             } else if text.starts_with('/') {
-                send(provider, &path, authority, text, head, body, &rule.statistics).unwrap_or_else(refuse)
+                let asks = decision.counts && rule.statistics.reads_streams();
+                send(provider, &path, authority, text, head, body, asks).unwrap_or_else(refuse)
             } else {
                 refuse(Error::InvalidPath("does not begin with `/` or is not UTF-8"))
             }
@@ -157,9 +163,11 @@ fn send(
     target: &str,
     head: &Head,
     body: Body<'_>,
-    statistics: &Statistics,
+    asks: bool,
 ) -> Result<Verdict, Error> {
-    let asks = statistics.reads_streams(target);
+    if path.ambiguous {
+        return Err(Error::InvalidPath("is spelled in a way that servers read as different operations"));
+    }
     let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head, asks)? };
     if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
@@ -205,6 +213,9 @@ fn send(
     if matches!(flow, Flow::Chunks | Flow::Buffer) && head.has("content-length") {
         // The body may change while its headers are on their way.
         edits.remove.push("content-length".into());
+    }
+    if matches!(flow, Flow::Chunks | Flow::Buffer | Flow::Hold) {
+        body::relabel(provider, path.operation, head, asks, &mut edits);
     }
     for name in [ORIGINAL_PATH, ORIGINAL_HOST] {
         if head.has(name) && edits.value(name).is_none() {

@@ -47,7 +47,8 @@ impl Head {
         Self { block, fields, name_bits }
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    /// All values of a header, in order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let fields = if self.name_bits & name_bit(name.as_bytes()) == 0 { &[][..] } else { &self.fields };
         let alike = fields.iter().filter(|field| field.size == name.len());
         let named = alike.filter(|field| self.block.get(field.name.clone()) == Some(name.as_bytes()));

@@ -9,7 +9,7 @@ use super::model::Model;
 use super::response::{Asked, Clock, Response, unread};
 use super::upgrade::opens_tunnel;
 use super::{Ended, Outcome, RequestHeaders};
-use crate::attributes::{Capture, path_enabled, session_id};
+use crate::attributes::{Capture, session_id};
 use crate::config::{Provider, Statistics};
 use crate::error::Error;
 use crate::memory::{Claim, Memory};
@@ -52,8 +52,7 @@ impl Meter {
     /// Starts the record of a request; none where nothing serves it, or nothing of it is to be recorded.
     pub(super) fn begin(decision: &Decision, request: &RequestHeaders, memory: &Memory) -> Option<Box<Self>> {
         let statistics = &decision.statistics;
-        let path = request.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
-        if matches!(decision.verdict, Verdict::Untouched) || !path_enabled(&statistics.path_suffixes, path) {
+        if matches!(decision.verdict, Verdict::Untouched) || !decision.counts {
             return None;
         }
         let head = &request.head;
@@ -79,7 +78,7 @@ impl Meter {
             consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
             session: session_id(statistics.session_header.as_deref(), &get),
             read: reads_response(statistics, decision.operation, head),
-            asks_usage: statistics.reads_streams(path),
+            asks_usage: statistics.reads_streams(),
             path: None,
             model: None,
             facts: Facts::default(),
@@ -307,6 +306,7 @@ impl Meter {
         if let Some((path, credential_at)) = &self.path {
             record.upstream_path = Some(shown_path(path, *credential_at));
         }
+        record.request_unread = self.facts.unread;
         if self.facts.rounds > 0 {
             record.chat_round = Some(self.facts.rounds.into());
         }

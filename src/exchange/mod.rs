@@ -235,13 +235,12 @@ impl Exchange {
                 let edits = edits.spared(&request.head);
                 let asks = self.asks_usage();
                 match flow {
-                    Flow::Chunks => {
-                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, asks, false));
-                        self.state = State::Streaming { body, dialect };
-                    }
-                    Flow::Observe if self.meter.is_some() => {
-                        let body = Box::new(body::Stream::new(&provider, operation, &request.head, asks, true));
-                        self.state = State::Streaming { body, dialect };
+                    Flow::Chunks | Flow::Observe if flow == Flow::Chunks || self.meter.is_some() => {
+                        let observed = flow == Flow::Observe;
+                        match body::Stream::new(&provider, operation, &request.head, asks, observed) {
+                            Ok(body) => self.state = State::Streaming { body: Box::new(body), dialect },
+                            Err(error) => return HeadersEffect::Reply(self.refuse(&error, dialect)),
+                        }
                     }
                     Flow::Buffer => {
                         if let Some(error) = unholdable(&provider, operation, &request.head) {
@@ -249,7 +248,12 @@ impl Exchange {
                         }
                         self.state = whole(request, provider, dialect, false);
                     }
-                    Flow::Pass | Flow::Observe | Flow::Hold => {
+                    Flow::Pass | Flow::Unread | Flow::Observe | Flow::Chunks | Flow::Hold => {
+                        if flow == Flow::Unread
+                            && let Some(meter) = &mut self.meter
+                        {
+                            meter.facts = body::Facts::of_unread(&request.head);
+                        }
                         if self.copies_request() && !tunnel {
                             self.state = State::Copying;
                         }
@@ -584,19 +588,14 @@ impl RequestHeaders {
 
     fn operation(&self) -> Operation {
         let path = self.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
-        ClientPath::parse(path).operation
+        ClientPath::read(path, &mut String::new()).operation
     }
 }
 
 /// Why a body cannot be held, as far as its headers tell.
 pub(crate) fn unholdable(provider: &Provider, operation: Operation, head: &Head) -> Option<Error> {
-    let format = Format::of(operation, head);
-    if let Format::BadForm(reason) = format {
-        return Some(Error::InvalidBody(reason));
-    }
-    if format == Format::Opaque {
-        let reason = "must be uncompressed JSON or a form, because what goes upstream depends on its model";
-        return Some(Error::InvalidBody(reason));
+    if let Err(error) = Format::of(operation, head) {
+        return Some(error);
     }
     let too_long = body::length(head).is_some_and(|length| length > provider.body.max_held_bytes);
     too_long.then_some(Error::BodyTooLarge)

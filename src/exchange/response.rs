@@ -5,12 +5,15 @@ use super::head::Head;
 use super::kept::Kept;
 use crate::attributes::Capture;
 use crate::framing::{Framer, Framing, Part};
-use crate::inflate::Gunzip;
 use crate::memory::Claim;
+use crate::unpack::{Encoding, MAX_AT_ONCE, Unpacker};
 use crate::usage::{Collector, Estimate, Facts, Seen};
 
 /// How long the event that only carries usage can be, in bytes. A longer one stays, and is never waited for.
 const MAX_HIDDEN: usize = 16 * 1024;
+
+/// How much one response may unpack to, in bytes. All of it is read.
+const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// Nanoseconds since the request headers came, by the monotonic clock of the host.
 pub type Clock<'c> = &'c dyn Fn() -> u64;
@@ -73,7 +76,7 @@ pub(super) struct Asked {
 pub(super) struct Response {
     /// Its status.
     pub status: u16,
-    decoder: Option<Box<Gunzip>>,
+    unpacker: Option<Unpacker>,
     observer: Observer,
     out: Vec<u8>,
     /// What is counted for the decoder and the message that is not complete.
@@ -117,27 +120,34 @@ impl Response {
         copy: Option<Kept>,
         mut claim: Claim,
     ) -> Self {
-        let encoding = head.text("content-encoding").map_or("", str::trim);
-        let gzip = encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip");
-        let plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
+        let encoding = Encoding::of(head.values("content-encoding"));
+        let plain = encoding == Encoding::Plain;
+        let mut unpacker = match encoding {
+            Encoding::Packed(coding) => Some(Unpacker::new(coding, MAX_UNPACKED)),
+            Encoding::Plain | Encoding::Unknown => None,
+        };
         let kind = match asked.unread {
             Some(reason) => Kind::Unread(reason),
-            None if !gzip && !plain => Kind::Unread(unread::ENCODING),
+            None if encoding == Encoding::Unknown => Kind::Unread(unread::ENCODING),
             None => kind(head.text("content-type").unwrap_or_default(), asked.array),
         };
         let hides = asked.hide_usage && plain && kind == Kind::Messages(Framing::Sse);
         let reader = match kind {
             Kind::Unread(reason) => Reader::Unread(reason),
-            Kind::Document | Kind::Messages(_) if gzip && !claim.resize(Gunzip::MEMORY) => {
+            Kind::Document | Kind::Messages(_)
+                if unpacker.as_ref().is_some_and(|unpacker| !claim.resize(unpacker.allocated())) =>
+            {
                 Reader::Unread(unread::MEMORY)
             }
             Kind::Document => Reader::Document,
             Kind::Messages(framing) => Reader::Messages(Framer::new(framing)),
         };
-        let decodes = gzip && !matches!(reader, Reader::Unread(_));
+        if matches!(reader, Reader::Unread(_)) {
+            unpacker = None;
+        }
         Self {
             status,
-            decoder: decodes.then(Box::default),
+            unpacker,
             observer: Observer {
                 copy: copy.filter(|_| matches!(reader, Reader::Document)),
                 reader,
@@ -216,16 +226,19 @@ impl Response {
         mut capture: Option<&mut Capture>,
         clock: Clock<'_>,
     ) -> Option<&[u8]> {
-        let Self { decoder, observer, out, claim, .. } = self;
+        let Self { unpacker, observer, out, claim, .. } = self;
         out.clear();
         if !chunk.is_empty() {
             observer.times.first_byte.get_or_insert_with(clock);
         }
-        match decoder {
+        match unpacker {
             None => observer.read(chunk, end, &mut capture, clock, out),
-            Some(decoder) => {
-                let readable = decoder.feed(chunk, &mut |plain| observer.read(plain, false, &mut capture, clock, out));
-                if readable {
+            Some(unpacker) => {
+                let mut packed = chunk;
+                let read = unpacker
+                    .feed(&mut packed, MAX_AT_ONCE, &mut |plain| observer.read(plain, false, &mut capture, clock, out));
+                // A piece that holds more than is unpacked at once is not read: nothing waits for it.
+                if read == Ok(false) {
                     if end {
                         observer.read(&[], true, &mut capture, clock, out);
                     }
@@ -243,7 +256,7 @@ impl Response {
                 }
             }
         } else {
-            let decoder = if decoder.is_some() { Gunzip::MEMORY } else { 0 };
+            let decoder = unpacker.as_ref().map_or(0, Unpacker::allocated);
             observer.count(claim, decoder, out);
         }
         observer.hide.as_ref().is_some_and(|hide| hide.differs).then_some(out.as_slice())

@@ -34,6 +34,8 @@ pub enum ErrorKind {
         /// Its index in [`Keys`](super::Keys).
         key: usize,
     },
+    /// The key that starts here differs in case only from one that was asked for, or is watched for beside those.
+    LookalikeKey,
     /// The top-level key that starts here has more than [`MAX_KEY`](super::MAX_KEY) bytes.
     KeyTooLong,
     /// The member that starts here, at its comma or key, has more than [`MAX_MEMBER`](super::MAX_MEMBER) bytes.
@@ -50,6 +52,28 @@ impl Error {
     }
 }
 
+impl ErrorKind {
+    /// Whether what is refused may still be a JSON object.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        match self {
+            Self::Syntax
+            | Self::Truncated
+            | Self::ByteOrderMark
+            | Self::NotAnObject
+            | Self::TrailingGarbage
+            | Self::NumberOutOfRange
+            | Self::InvalidUtf8 => false,
+            Self::TooDeep
+            | Self::DuplicateKey { .. }
+            | Self::LookalikeKey
+            | Self::KeyTooLong
+            | Self::MemberTooLong
+            | Self::Abandoned => true,
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -61,6 +85,7 @@ impl fmt::Display for ErrorKind {
             Self::TooDeep => "nested too deeply",
             Self::NumberOutOfRange => "number out of range",
             Self::DuplicateKey { .. } => "duplicate key",
+            Self::LookalikeKey => "key in another case",
             Self::KeyTooLong => "key too long",
             Self::MemberTooLong => "member too long",
             Self::InvalidUtf8 => "invalid utf-8",

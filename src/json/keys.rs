@@ -10,10 +10,12 @@ pub const MAX_KEYS: usize = 64;
 
 /// The keys a scan is asked for, in a fixed order; reports name a key by its index. Made once at configure time; a
 /// clone is a reference count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
     names: Rc<[Box<str>]>,
     watch: Option<Watch>,
+    /// Set where keys that differ in case only are refused: further keys that have such.
+    strict: Option<&'static [&'static str]>,
 }
 
 /// A place inside a top-level member: the strings at `list[*].key`, each of which is reported as it passes while the
@@ -78,7 +80,7 @@ impl Keys {
             }
             keys.push(name);
         }
-        Ok(Self { names: keys.into(), watch: None })
+        Ok(Self { names: keys.into(), watch: None, strict: None })
     }
 
     /// Watches a place inside a top-level member too, instead of one that has been watched before.
@@ -89,6 +91,21 @@ impl Keys {
     #[must_use]
     pub fn watching(self, watch: Watch) -> Self {
         Self { watch: Some(watch), ..self }
+    }
+
+    /// Refuses a document with a top-level key that differs in case only from one of these keys, or from one of
+    /// `others`. Some servers take it for that key: Go's `encoding/json` and ASP.NET do so by default.
+    #[must_use]
+    pub fn strict(self, others: &'static [&'static str]) -> Self {
+        Self { strict: Some(others), ..self }
+    }
+
+    /// Whether a key that was not asked for is refused for what it looks like.
+    #[must_use]
+    pub(super) fn refuses(&self, name: &str) -> bool {
+        let Some(others) = self.strict else { return false };
+        let mut known = self.names.iter().map(|key| &**key).chain(others.iter().copied());
+        known.any(|key| key != name && folds_to(name, key))
     }
 
     /// The place that is watched.
@@ -122,6 +139,20 @@ impl Keys {
     }
 }
 
+/// Whether two keys are the same but for the case of ASCII letters. Two letters beyond ASCII fold into it, as in Go's
+/// `encoding/json`: the long s and the sign of Kelvin.
+fn folds_to(name: &str, key: &str) -> bool {
+    if name.is_ascii() {
+        return name.eq_ignore_ascii_case(key);
+    }
+    let fold = |letter: char| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).eq(key.chars().map(fold))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +176,25 @@ mod tests {
         assert_eq!((watching.find("model"), watching.find("input")), (Some(0), None));
         assert_eq!(watching.watching(watch("messages")).watch(), Some(watch("messages")));
         assert_eq!(keys.watch(), None);
+    }
+
+    #[test]
+    fn strict_keys_refuse_what_differs_in_case_only() {
+        let keys = Keys::new(["model", "max_tokens"]).unwrap();
+        assert!(!keys.refuses("Model"));
+        let keys = keys.strict(&["input"]);
+        for (name, refused) in [
+            ("Model", true),
+            ("MAX_TOKENS", true),
+            ("max_to\u{212a}en\u{17f}", true),
+            ("INPUT", true),
+            ("input", false),
+            ("models", false),
+            ("mödel", false),
+            ("", false),
+        ] {
+            assert_eq!(keys.refuses(name), refused, "{name}");
+        }
     }
 
     #[test]

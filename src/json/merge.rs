@@ -7,10 +7,10 @@ use super::keys::Keys;
 /// Adds a member to a complete raw object, or replaces its value; every other byte stays. The value is one complete
 /// JSON value, which is not checked.
 ///
-/// `None` when `object` is not a valid object, has the key twice, or exceeds a bound of the scanner.
+/// `None` when `object` is not a valid object, has the key twice or in another case, or exceeds a bound of the scanner.
 #[must_use]
 pub fn merge_member(object: &str, key: &str, value: &str) -> Option<String> {
-    let keys = Keys::new([key]).ok()?;
+    let keys = Keys::new([key]).ok()?.strict(&[]);
     let merged = edit(keys, object.as_bytes(), &mut Merge { key, value, found: false }).ok()?;
     // There always is a splice: the value or the appended member.
     String::from_utf8(merged?).ok()
@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_one_object_with_the_key_at_most_once() {
-        for object in ["", "null", "[]", "1", "{", "{}}", "{,}", r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#] {
+        for object in
+            ["", "null", "[]", "1", "{", "{}}", "{,}", r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"{"a":1,"A":2}"#]
+        {
             assert_eq!(merge_member(object, "a", "1"), None, "{object}");
         }
     }

@@ -512,7 +512,12 @@ impl Scanner {
         };
         self.listed = self.keys.watch().is_some_and(|watch| *name == *watch.list);
         let index = self.keys.find(&name);
-        let Some(key) = index else { return Ok(None) };
+        let Some(key) = index else {
+            if self.keys.refuses(&name) {
+                return Err(Error::new(ErrorKind::LookalikeKey, self.name.start));
+            }
+            return Ok(None);
+        };
         let bit = 1u64.checked_shl(key as u32).unwrap_or_default();
         if self.seen & bit != 0 {
             return Err(Error::new(ErrorKind::DuplicateKey { key }, self.name.start));

@@ -28,13 +28,14 @@ pub struct Param {
 pub enum Op {
     /// The value is this one.
     Set(String),
-    /// The value is this one where there is none.
+    /// The value is this one where there is none; `null` is none.
     Default(String),
     /// The member gets another key. Where a member of that key comes first, this one is dropped.
     Rename(String),
     /// The member goes.
     Remove,
-    /// A number is brought into these bounds, which are kept as they were written.
+    /// A number is brought into these bounds, which are kept as they were written. With an upper bound, what is there
+    /// and is no number becomes that bound, because some servers read a number in it; `null` is not there.
     Clamp {
         /// Lower bound.
         min: Option<Bound>,
@@ -104,8 +105,10 @@ impl Param {
         let Outcome { value, renamed } = outcome;
         match &self.op {
             Op::Set(new) => *value = Some(set_below(value.as_deref(), &self.below, new)),
-            Op::Default(new) if self.below.is_empty() && value.is_none() => *value = Some(new.clone()),
-            Op::Default(new) if !self.below.is_empty() && below(value.as_deref(), &self.below).is_none() => {
+            Op::Default(new) if self.below.is_empty() && is_absent(value.as_deref()) => *value = Some(new.clone()),
+            Op::Default(new)
+                if !self.below.is_empty() && is_absent(below(value.as_deref(), &self.below).as_deref()) =>
+            {
                 *value = Some(set_below(value.as_deref(), &self.below, new));
             }
             Op::Default(_) => {}
@@ -113,7 +116,13 @@ impl Param {
             Op::Rename(_) => {}
             Op::Remove => *value = None,
             Op::Clamp { min, max } => {
-                let Some(number) = value.as_deref().and_then(Decimal::parse) else { return };
+                let Some(raw) = value.as_deref().filter(|raw| !is_absent(Some(raw))) else { return };
+                let Some(number) = Decimal::parse(raw) else {
+                    if let Some(max) = max {
+                        *value = Some(max.text.clone());
+                    }
+                    return;
+                };
                 if let Some(max) = max.as_ref().filter(|max| number > max.value) {
                     *value = Some(max.text.clone());
                 } else if let Some(min) = min.as_ref().filter(|min| number < min.value) {
@@ -122,6 +131,11 @@ impl Param {
             }
         }
     }
+}
+
+/// Whether there is no value: no member, or `null`, which APIs take for none.
+fn is_absent(raw: Option<&str>) -> bool {
+    raw.is_none_or(|raw| raw == "null")
 }
 
 /// What the rules for `key` make of its member, or of its absence.
@@ -199,7 +213,18 @@ mod tests {
         assert_eq!((absent.value.as_deref(), absent.renamed.as_deref()), (Some("4096"), Some("max_completion_tokens")));
         assert_eq!(value(&rules, "max_tokens", Some("1e2")).as_deref(), Some("1e2"));
         assert_eq!(value(&rules, "max_tokens", Some("0.5")).as_deref(), Some("1"));
-        assert_eq!(value(&rules, "max_tokens", Some("\"x\"")).as_deref(), Some("\"x\""));
+        assert_eq!(value(&rules, "max_tokens", Some("null")).as_deref(), Some("4096"));
+    }
+
+    #[test]
+    fn a_clamp_with_an_upper_bound_leaves_nothing_that_is_no_number() {
+        let clamp = |min, max| [param("n", Op::Clamp { min, max })];
+        for raw in ["\"99999\"", "\"x\"", "[99999]", "{}", "true", "false"] {
+            assert_eq!(value(&clamp(None, bound("100")), "n", Some(raw)).as_deref(), Some("100"), "{raw}");
+            assert_eq!(value(&clamp(bound("1"), None), "n", Some(raw)).as_deref(), Some(raw), "{raw}");
+        }
+        assert_eq!(value(&clamp(None, bound("100")), "n", Some("null")).as_deref(), Some("null"));
+        assert_eq!(value(&clamp(None, bound("100")), "n", None), None);
     }
 
     #[test]
@@ -207,6 +232,7 @@ mod tests {
         assert_eq!(value(&[param("a", Op::Set("1".into()))], "a", Some("2")).as_deref(), Some("1"));
         assert_eq!(value(&[param("a", Op::Default("1".into()))], "a", Some("2")).as_deref(), Some("2"));
         assert_eq!(value(&[param("a", Op::Default("1".into()))], "a", None).as_deref(), Some("1"));
+        assert_eq!(value(&[param("a", Op::Default("1".into()))], "a", Some("null")).as_deref(), Some("1"));
         assert_eq!(value(&[param("a", Op::Remove)], "a", Some("2")), None);
         assert_eq!(value(&[param("b", Op::Remove)], "a", Some("2")).as_deref(), Some("2"));
     }
@@ -223,6 +249,8 @@ mod tests {
         let default = [param("x.y", Op::Default("1".into()))];
         assert_eq!(value(&default, "x", Some(r#"{"y":0}"#)).as_deref(), Some(r#"{"y":0}"#));
         assert_eq!(value(&default, "x", Some("{}")).as_deref(), Some(r#"{"y":1}"#));
+        assert_eq!(value(&default, "x", Some(r#"{"y":null}"#)).as_deref(), Some(r#"{"y":1}"#));
+        assert_eq!(value(&default, "x", Some("null")).as_deref(), Some(r#"{"y":1}"#));
     }
 
     #[test]

@@ -20,6 +20,7 @@
 pub mod base_url;
 pub mod query;
 pub mod segment;
+pub mod spelling;
 pub mod template;
 
 use crate::operation::{ClientPath, Dialect, Operation, is_version};

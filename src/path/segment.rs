@@ -3,6 +3,7 @@
 //! A value that becomes part of an upstream path must stay one segment of it: it may not climb (`..`), split (`/`, `\`)
 //! or end the path (`?`, `#`), in plain or percent-encoded form.
 
+use super::spelling;
 use std::borrow::Cow;
 
 /// Why a value cannot be a path segment, or a path cannot be forwarded.
@@ -94,6 +95,9 @@ pub fn encoded(value: &str) -> String {
 /// See [`Unsafe`].
 pub fn push_as_sent(out: &mut String, segment: &str) -> Result<(), Unsafe> {
     check_decoded(&decode(segment).ok_or(Unsafe::Escape)?)?;
+    if spelling::has_dot_segment(segment) {
+        return Err(Unsafe::DotSegment);
+    }
     out.push_str(segment);
     Ok(())
 }
@@ -117,18 +121,13 @@ fn is_dots(segment: &[u8]) -> bool {
 /// A `%` that is no escape stays as it is: it is the upstream's to judge.
 ///
 /// # Errors
-/// Dot segments (also percent-encoded, also behind `\`), control characters and spaces.
+/// What any server reads as a dot segment (percent-encoded, behind `\`, with `;parameters`, …), control characters and
+/// spaces.
 pub fn check_path(path: &str) -> Result<(), Unsafe> {
     if path.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
         return Err(Unsafe::Control);
     }
-    for segment in path.split('/') {
-        let decoded = decode(segment).unwrap_or(Cow::Borrowed(segment.as_bytes()));
-        if decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots) {
-            return Err(Unsafe::DotSegment);
-        }
-    }
-    Ok(())
+    if spelling::has_dot_segment(path) { Err(Unsafe::DotSegment) } else { Ok(()) }
 }
 
 #[cfg(test)]

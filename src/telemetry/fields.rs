@@ -82,6 +82,7 @@ fields! { record:
     "provider" = known(&record.provider),
     "reasoning_token" = number(record.tokens.reasoning),
     "request_model" = text(&record.request_model),
+    "request_unread" = record.request_unread.map(Value::Word),
     "response_type" = record.status.map(|_| Value::Word(if record.streamed { "stream" } else { "normal" })),
     "session_id" = text(&record.session_id),
     "status" = number(record.status.map(u64::from)),

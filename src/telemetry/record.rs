@@ -22,6 +22,8 @@ pub struct Record {
     pub consumer: Option<String>,
     /// The model the client named.
     pub request_model: Option<String>,
+    /// Why the request body was not looked into, although it may name a model, or rules were meant for it.
+    pub request_unread: Option<&'static str>,
     /// The model sent upstream.
     pub upstream_model: Option<String>,
     /// Whether that name stands in the configuration.

@@ -193,14 +193,25 @@ fn mappings_name_the_differences_they_touch() {
         (json!({ "~gpt-.*$": "c" }), vec![]),
     ] {
         let loaded = configured(&json!({ "type": "openai", "modelMapping": mapping }));
-        assert_eq!(differences(&loaded), expected, "{mapping}");
+        assert_eq!(differences(&loaded), [expected, BODY_RULES.to_vec()].concat(), "{mapping}");
+    }
+}
+
+#[test]
+fn a_provider_without_rules_about_bodies_refuses_none() {
+    for (provider, expected) in [
+        (json!({ "type": "openai" }), &[][..]),
+        (json!({ "type": "openai", "params": [{ "op": "remove", "key": "user" }] }), &BODY_RULES),
+        (json!({ "type": "openai", "modelStripPrefix": "x/" }), &BODY_RULES),
+    ] {
+        assert_eq!(differences(&configured(&provider)), expected, "{provider}");
     }
 }
 
 #[test]
 fn a_mapping_may_hold_what_the_reference_turns_into_text_and_nothing_else() {
     let loaded = configured(&json!({ "type": "openai", "modelMapping": { "a": 12, "b": null, "c": true } }));
-    assert_eq!(problems(&loaded), Vec::<String>::new());
+    assert_eq!(loaded.problems.len(), differences(&loaded).len());
     let loaded = configured(&json!({ "type": "openai", "modelMapping": { "a": ["b"] } }));
     assert_eq!(errors(&loaded), ["provider.modelMapping.a: expected a string, found a list"]);
     let loaded = configured(&json!({ "type": "openai", "modelMapping": { "": "b" } }));

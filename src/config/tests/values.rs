@@ -18,7 +18,8 @@ fn values_are_coerced_as_in_the_reference() {
         "operations": "chat_completions",
         "modelMapping": { "gpt-4o": 4, "x": true, "y": null },
     }}));
-    assert_eq!(problems(&loaded), Vec::<String>::new());
+    assert_eq!(differences(&loaded), BODY_RULES);
+    assert_eq!(loaded.problems.len(), BODY_RULES.len());
     let decision = decided(&loaded, client("a.com", "/v1/chat/completions"), &[]);
     let provider = decision.provider.unwrap();
     assert_eq!(provider.id, "7");

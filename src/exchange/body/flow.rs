@@ -3,7 +3,7 @@
 use super::format::{Format, length};
 use crate::config::Provider;
 use crate::error::Error;
-use crate::exchange::head::Head;
+use crate::exchange::head::{Edits, Head};
 use crate::operation::{BodyKind, ClientPath, Operation};
 
 /// How a request body goes through.
@@ -11,6 +11,8 @@ use crate::operation::{BodyKind, ClientPath, Operation};
 pub enum Flow {
     /// As it came, unread.
     Pass,
+    /// As it came, although it may hold what is recorded, or a rule was meant for it: it cannot be read.
+    Unread,
     /// As it came, read on the way for the record.
     Observe,
     /// Chunk by chunk, edited on the way. Headers do not wait, so the length is not known.
@@ -31,23 +33,25 @@ pub(in crate::exchange) fn flow(
     head: &Head,
     asks: bool,
 ) -> Result<Flow, Error> {
-    if provider.paths.needs_body_model(path) {
+    let operation = path.operation;
+    let needed = provider.paths.needs_body_model(path);
+    if !needed && !is_edited(provider, operation, asks) {
+        let kind = operation.body();
+        return Ok(match Format::of(operation, head) {
+            _ if matches!(kind, BodyKind::Other | BodyKind::ModelInQuery) => Flow::Pass,
+            Ok(Format { coding: None, .. }) => Flow::Observe,
+            Ok(_) | Err(_) => Flow::Unread,
+        });
+    }
+    let format = Format::of(operation, head);
+    let settings = &provider.body;
+    if settings.passes_unreadable && !needed && format.as_ref().map_or(true, |format| !format.named) {
+        return Ok(Flow::Unread);
+    }
+    format?;
+    if needed {
         return Ok(Flow::Hold);
     }
-    let operation = path.operation;
-    let format = Format::of(operation, head);
-    if !is_edited(provider, operation, &format, asks) {
-        let tells = match format {
-            Format::Json => operation.body().names_model_in_json() || operation.body() == BodyKind::Contents,
-            Format::Multipart(_) => operation.body().may_be_form(),
-            Format::Opaque | Format::BadForm(_) => false,
-        };
-        return Ok(if tells { Flow::Observe } else { Flow::Pass });
-    }
-    if let Format::BadForm(reason) = format {
-        return Err(Error::InvalidBody(reason));
-    }
-    let settings = &provider.body;
     let generates = operation.generates();
     let wants_hold = settings.hold_headers || (generates && settings.first_byte_timeout_ms.is_some());
     // A hold that nothing depends on is not worth refusing a long body for.
@@ -57,22 +61,32 @@ pub(in crate::exchange) fn flow(
     Ok(if generates && settings.needs_whole_body() { Flow::Buffer } else { Flow::Chunks })
 }
 
-/// Whether a body may have to change.
-pub(super) fn is_edited(provider: &Provider, operation: Operation, format: &Format, asks: bool) -> bool {
+/// Has the headers of a request whose body may change say what that is then.
+pub(in crate::exchange) fn relabel(
+    provider: &Provider,
+    operation: Operation,
+    head: &Head,
+    asks: bool,
+    edits: &mut Edits,
+) {
+    if is_edited(provider, operation, asks)
+        && let Ok(format) = Format::of(operation, head)
+    {
+        format.tell(head, edits);
+    }
+}
+
+/// Whether the body of an operation may have to change.
+pub(super) fn is_edited(provider: &Provider, operation: Operation, asks: bool) -> bool {
     let settings = &provider.body;
     let maps = !provider.models.is_identity();
+    let kind = operation.body();
+    let generates = (asks && asks_usage(provider, operation))
+        || edits_messages(provider, operation)
+        || changes_roles(provider, operation)
+        || !settings.params.is_empty();
     !provider.original
-        && match format {
-            Format::Opaque => false,
-            Format::Multipart(_) | Format::BadForm(_) => maps,
-            Format::Json => {
-                let generates = (asks && asks_usage(provider, operation))
-                    || edits_messages(provider, operation)
-                    || changes_roles(provider, operation)
-                    || !settings.params.is_empty();
-                (maps && operation.body().names_model_in_json()) || (generates && operation.generates())
-            }
-        }
+        && ((maps && (kind.names_model_in_json() || kind.may_be_form())) || (generates && operation.generates()))
 }
 
 /// Whether streams of this operation are asked for their usage.

@@ -56,6 +56,7 @@ impl Request {
             stream: self.stream == Some(true),
             usage_added: self.usage_added,
             rounds: self.rounds,
+            unread: None,
         }
     }
 
@@ -111,11 +112,12 @@ impl Request {
             return Edit::value(USAGE_OPTIONS.to_owned());
         }
         match json::merge_member(raw, "include_usage", "true") {
-            Some(merged) if merged != raw => {
+            Some(merged) if merged == raw => Edit::Keep,
+            // What cannot be merged may be read by each upstream in its own way, so that none of it stays.
+            merged => {
                 self.usage_added = true;
-                Edit::value(merged)
+                Edit::value(merged.unwrap_or_else(|| USAGE_OPTIONS.to_owned()))
             }
-            Some(_) | None => Edit::Keep,
         }
     }
 
@@ -177,6 +179,10 @@ impl Members for Request {
         Ok(match keys.get(key).unwrap_or_default() {
             "model" => self.model(raw)?,
             "stream" => {
+                if self.asks && !matches!(raw, "true" | "false" | "null") {
+                    // Lenient servers take `1` and `"true"` for true, and nobody would ask them for their usage.
+                    return Err(Error::InvalidBody("has a `stream` that is neither true nor false"));
+                }
                 self.stream = Some(raw == "true");
                 Edit::Keep
             }

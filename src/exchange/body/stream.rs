@@ -1,52 +1,42 @@
 //! A request body that is read, and edited, while it passes.
 
 use super::Facts;
+use super::editor::Editor;
 use super::format::Format;
 use super::request::Request;
 use crate::config::Provider;
 use crate::error::Error;
 use crate::exchange::head::Head;
-use crate::json::{self, Output};
-use crate::multipart;
+use crate::json::Output;
 use crate::operation::Operation;
+use crate::unpack::{Coding, MAX_AT_ONCE, Unpacker};
 use std::borrow::Cow;
 use std::rc::Rc;
 
 /// Reads one body while it streams past, and edits it.
 pub(in crate::exchange) struct Stream {
     /// None where an observed body turned out to be nothing that can be read.
-    editor: Option<AnyEditor>,
+    editor: Option<Editor>,
     request: Request,
+    packed: Option<Box<Packed>>,
     empty: bool,
     /// Whether it leaves as it came, whatever stands in it.
     observed: bool,
     /// How many bytes of an observed body were read.
     read: usize,
+    /// Whether an observed body is not what was looked for.
+    unread: bool,
 }
 
 /// How much of a body that is not edited is read for the record, in bytes. SDKs name the model first or behind the
 /// messages; behind more than this neither it nor the rounds are worth the time.
 const MAX_OBSERVED: usize = 256 * 1024;
 
-enum AnyEditor {
-    Json(json::Editor),
-    Multipart(multipart::Editor),
-}
-
-impl AnyEditor {
-    fn feed(&mut self, chunk: Cow<'_, [u8]>, request: &mut Request) -> Result<Output, Error> {
-        match self {
-            Self::Json(editor) => editor.feed(chunk, request),
-            Self::Multipart(editor) => editor.feed(&chunk, request),
-        }
-    }
-
-    fn finish(&self) -> Result<(), Error> {
-        match self {
-            Self::Json(editor) => editor.finish().map_err(Error::from),
-            Self::Multipart(editor) => editor.finish().map_err(Error::from),
-        }
-    }
+/// A body that comes compressed.
+struct Packed {
+    unpacker: Unpacker,
+    /// What has come and has not been unpacked yet: one chunk may hold more than is unpacked at once.
+    rest: Vec<u8>,
 }
 
 /// What a chunk becomes.
@@ -59,32 +49,33 @@ pub(in crate::exchange) enum Chunk {
 }
 
 impl Stream {
+    /// For a body that is edited, or, if `observed`, only looked at.
     pub(in crate::exchange) fn new(
         provider: &Rc<Provider>,
         operation: Operation,
         head: &Head,
         asks: bool,
         observed: bool,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let request = Request::new(provider, operation, asks);
-        let editor = match Format::of(operation, head) {
-            Format::Multipart(boundary) => AnyEditor::Multipart(multipart::Editor::new(&boundary)),
-            Format::Json | Format::Opaque | Format::BadForm(_) => {
-                AnyEditor::Json(json::Editor::new(request.keys().clone()))
-            }
-        };
-        Self { editor: Some(editor), request, empty: true, observed, read: 0 }
+        let format = Format::of(operation, head)?;
+        let packed = format.coding.map(|coding| Box::new(Packed::new(coding, provider.body.max_unpacked_bytes)));
+        let editor = Some(Editor::new(&format, request.keys().clone()));
+        Ok(Self { editor, request, packed, empty: true, observed, read: 0, unread: false })
     }
 
     /// What the body said so far.
     pub(in crate::exchange) fn facts(&self) -> Facts {
-        self.request.facts()
+        Facts { unread: self.unread.then_some("body"), ..self.request.facts() }
     }
 
     /// Takes the next chunk.
     pub(in crate::exchange) fn feed(&mut self, chunk: Cow<'_, [u8]>, end: bool) -> Result<Chunk, Error> {
         let size = chunk.len();
-        let result = self.edit(chunk, end);
+        let result = match &self.packed {
+            Some(_) => self.unpack(&chunk, end),
+            None => self.edit(chunk, end),
+        };
         if !self.observed {
             return result;
         }
@@ -95,6 +86,7 @@ impl Stream {
         } else if result.is_err() {
             // What is not edited is the upstream's to judge.
             self.editor = None;
+            self.unread = true;
         }
         Ok(Chunk::Pass)
     }
@@ -124,5 +116,55 @@ impl Stream {
             editor.finish()?;
         }
         Ok(out)
+    }
+
+    /// Unpacks a chunk and edits what comes out.
+    fn unpack(&mut self, chunk: &[u8], end: bool) -> Result<Chunk, Error> {
+        let (Some(editor), Some(packed)) = (&mut self.editor, &mut self.packed) else { return Ok(Chunk::Pass) };
+        self.empty &= chunk.is_empty();
+        if self.empty {
+            return Ok(Chunk::Pass);
+        }
+        let (mut out, mut edited) = (Vec::new(), Ok(()));
+        let request = &mut self.request;
+        let more = packed.feed(chunk, &mut |bytes| {
+            if edited.is_ok() {
+                edited = editor.feed(Cow::Borrowed(bytes), request).map(|output| match output {
+                    Output::Bytes(bytes) => out.extend_from_slice(&bytes),
+                    Output::Unchanged => out.extend_from_slice(bytes),
+                });
+            }
+        })?;
+        edited?;
+        if end {
+            if more {
+                return Err(Error::UnpackedTooLarge);
+            }
+            packed.unpacker.finish()?;
+            editor.finish()?;
+        }
+        Ok(Chunk::Replace(out))
+    }
+}
+
+impl Packed {
+    fn new(coding: Coding, limit: u64) -> Self {
+        Self { unpacker: Unpacker::new(coding, limit), rest: Vec::new() }
+    }
+
+    /// Unpacks a chunk behind what is left of those before, as much as is unpacked at once; true where there is more.
+    fn feed(&mut self, chunk: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+        if self.rest.is_empty() {
+            let mut input = chunk;
+            let more = self.unpacker.feed(&mut input, MAX_AT_ONCE, sink)?;
+            self.rest.extend_from_slice(input);
+            return Ok(more);
+        }
+        self.rest.extend_from_slice(chunk);
+        let mut input = self.rest.as_slice();
+        let more = self.unpacker.feed(&mut input, MAX_AT_ONCE, sink)?;
+        let taken = self.rest.len().saturating_sub(input.len());
+        self.rest.drain(..taken);
+        Ok(more)
     }
 }

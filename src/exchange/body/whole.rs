@@ -1,6 +1,7 @@
 //! A request body that is read and edited as a whole.
 
 use super::Facts;
+use super::editor::no_json;
 use super::flow::{edits_messages, is_edited};
 use super::format::Format;
 use super::request::Request;
@@ -11,6 +12,8 @@ use crate::json::{self, Output};
 use crate::messages::Repeated;
 use crate::multipart;
 use crate::operation::Operation;
+use crate::unpack::{Coding, MAX_AT_ONCE, Unpacker};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A whole body, after its members were looked at.
@@ -22,7 +25,7 @@ pub(in crate::exchange) struct Whole {
     pub changed: Option<Vec<u8>>,
 }
 
-/// Reads and edits a whole body; `head` tells whether it is to be edited at all.
+/// Reads and edits a whole body; `head` tells how.
 pub(in crate::exchange) fn whole(
     provider: &Rc<Provider>,
     operation: Operation,
@@ -34,28 +37,69 @@ pub(in crate::exchange) fn whole(
         return Ok(Whole::default());
     }
     let mut request = Request::new(provider, operation, asks);
-    let format = Format::of(operation, head);
-    if let Format::Multipart(boundary) = &format {
-        let mut editor = multipart::Editor::new(boundary);
-        let output = editor.feed(body, &mut request)?;
-        editor.finish()?;
-        let changed = match output {
-            Output::Bytes(bytes) if is_edited(provider, operation, &format, asks) => Some(bytes),
-            Output::Bytes(_) | Output::Unchanged => None,
-        };
-        return Ok(Whole { facts: request.facts(), changed });
-    }
+    let format = Format::of(operation, head)?;
+    let body = match format.coding {
+        Some(coding) => Cow::Owned(unpacked(coding, body, provider)?),
+        None => Cow::Borrowed(body),
+    };
+    let changed = match &format.boundary {
+        Some(boundary) => {
+            let mut editor = multipart::Editor::new(boundary);
+            let output = editor.feed(&body, &mut request)?;
+            editor.finish()?;
+            match output {
+                Output::Bytes(bytes) => Some(bytes),
+                Output::Unchanged => None,
+            }
+        }
+        None => edit(provider, operation, &body, asks, &mut request)
+            .map_err(|error| no_json(format.named, error, check(&body)))?,
+    };
+    let unpacked = match body {
+        Cow::Owned(unpacked) => Some(unpacked),
+        Cow::Borrowed(_) => None,
+    };
+    let changed = changed.or(unpacked).filter(|_| is_edited(provider, operation, asks));
+    Ok(Whole { facts: request.facts(), changed })
+}
+
+/// The new JSON body, if it changes.
+fn edit(
+    provider: &Rc<Provider>,
+    operation: Operation,
+    body: &[u8],
+    asks: bool,
+    request: &mut Request,
+) -> Result<Option<Vec<u8>>, Error> {
     if operation.generates() && provider.body.needs_model_first() {
         let mut first = Request::new(provider, operation, asks);
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
     }
-    let mut changed = json::edit(request.keys().clone(), body, &mut request)?;
+    let mut changed = json::edit(request.keys().clone(), body, request)?;
     if edits_messages(provider, operation) {
         let edited = provider.body.messages.apply(changed.as_deref().unwrap_or(body));
         let edited = edited.map_err(|Repeated| Error::InvalidBody("names a member of a message twice"))?;
         changed = edited.or(changed);
     }
-    let changed = changed.filter(|_| is_edited(provider, operation, &format, asks));
-    Ok(Whole { facts: request.facts(), changed })
+    Ok(changed)
+}
+
+/// Whether a body is a JSON object at all.
+fn check(body: &[u8]) -> Result<(), json::Error> {
+    let mut scanner = json::Scanner::new(json::Keys::default());
+    let mut rest = body;
+    while scanner.scan(&mut rest)?.is_some() {}
+    scanner.finish()
+}
+
+/// Unpacks a whole body, at most as much as is unpacked at once.
+fn unpacked(coding: Coding, mut body: &[u8], provider: &Provider) -> Result<Vec<u8>, Error> {
+    let mut unpacker = Unpacker::new(coding, provider.body.max_unpacked_bytes);
+    let mut out = Vec::new();
+    if unpacker.feed(&mut body, MAX_AT_ONCE, &mut |bytes| out.extend_from_slice(bytes))? {
+        return Err(Error::UnpackedTooLarge);
+    }
+    unpacker.finish()?;
+    Ok(out)
 }
