@@ -18,6 +18,7 @@ mod support;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -1002,60 +1003,137 @@ async fn the_target_of_the_star_makes_a_path_for_a_body_and_not_for_its_absence(
 
 // -- Types and encodings ----------------------------------------------------------------------------------------------
 
-/// `{"model":"gpt-4o"}`, compressed.
-const GZIP: &[u8] = &[
-    31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 202, 205, 79, 73, 205, 81, 178, 82, 74, 47, 40, 209, 53, 201, 87, 170, 5,
-    0, 99, 112, 53, 3, 18, 0, 0, 0,
-];
+fn gzip(text: &[u8]) -> Vec<u8> {
+    [b"\x1f\x8b\x08\0\0\0\0\0\0\xff", &compress_to_vec(text, 6)[..], b"checksum"].concat()
+}
 
-#[tokio::test]
-async fn compressed_bodies_pass_untouched_and_are_refused_where_they_must_be_read() {
-    let bench = Bench::start(&flow_providers()).await;
-    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    let streamed = ["map.test", "buffered.test"].map(|domain| Case::untouched(domain, CHAT, GZIP).headers(&headers));
-    for sent in bench.send(&streamed, &Transport::ALL, &PLANS).await {
-        sent.assert_exact();
-        assert_eq!(sent.arrived().header("content-encoding"), [b"gzip"]);
-        if sent.transport.has_length() {
-            sent.assert_length_is_sent();
-        }
+/// A Zstandard frame of blocks that are not packed.
+fn zstd(text: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x68];
+    let blocks = text.chunks(5).collect::<Vec<_>>();
+    for (index, block) in blocks.iter().enumerate() {
+        let head = u32::try_from(block.len()).expect("five bytes") << 3 | u32::from(index + 1 == blocks.len());
+        frame.extend(&head.to_le_bytes()[..3]);
+        frame.extend(*block);
     }
-    let held = Case::refused("azure.test", CHAT, GZIP).headers(&headers);
-    for sent in bench.send(&[held], &Transport::ALL, &PLANS).await {
-        sent.assert_refused(400, "invalid_body");
-    }
-    let identity = [("content-type", "application/json"), ("content-encoding", "identity")];
-    let cases = FLOWS.map(|(domain, body, expected)| Case::new(domain, CHAT, body, expected).headers(&identity));
-    bench.assert_exact(&cases).await;
+    frame
+}
+
+/// The flows, and a provider that edits nothing.
+fn flows_and_plain() -> Vec<(&'static str, Value)> {
+    let mut providers = flow_providers();
+    providers.push(("plain.test", json!({ "type": "openai", "includeUsage": "off" })));
+    providers
 }
 
 #[tokio::test]
-async fn json_of_any_name_is_edited_and_nothing_else_is() {
+async fn compressed_bodies_are_unpacked_where_they_are_edited() {
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let bench = Bench::start(&flows_and_plain()).await;
+    let codings: [(&str, Pack); 5] = [
+        ("gzip", gzip),
+        ("GZIP, identity", gzip),
+        ("deflate", |text| compress_to_vec_zlib(text, 6)),
+        ("deflate", |text| compress_to_vec(text, 6)),
+        ("zstd", zstd),
+    ];
+    for (coding, pack) in codings {
+        let headers = [("content-type", "application/json"), ("content-encoding", coding)];
+        let cases = FLOWS
+            .map(|(domain, body, expected)| Case::new(domain, CHAT, pack(body.as_bytes()), expected).headers(&headers));
+        for sent in bench.send(&cases, &Transport::ALL, &PLANS).await {
+            sent.assert_exact();
+            assert_eq!(sent.arrived().header("content-encoding"), Vec::<&[u8]>::new(), "{}", sent.label);
+        }
+        let plain = Case::untouched("plain.test", CHAT, pack(FLOWS[0].1.as_bytes())).headers(&headers);
+        for sent in bench.send(&[plain], &Transport::ALL, &PLANS).await {
+            sent.assert_exact();
+            assert_eq!(sent.arrived().header("content-encoding"), [coding.as_bytes()], "{}", sent.label);
+        }
+    }
+    for coding in ["", "identity", "identity, identity"] {
+        let headers = [("content-type", "application/json"), ("content-encoding", coding)];
+        let cases = FLOWS.map(|(domain, body, expected)| Case::new(domain, CHAT, body, expected).headers(&headers));
+        bench.assert_exact(&cases).await;
+    }
+    for coding in ["br", "gzip, gzip", "none"] {
+        let headers = [("content-type", "application/json"), ("content-encoding", coding)];
+        let cases = FLOWS.map(|(domain, body, _)| Case::refused(domain, CHAT, body).headers(&headers));
+        for sent in bench.send(&cases, &Transport::ALL, &PLANS).await {
+            sent.assert_refused(415, "unreadable_body");
+        }
+    }
+    // What is not packed as it says.
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let cases = FLOWS.map(|(domain, body, _)| Case::refused(domain, CHAT, body).headers(&headers));
+    for sent in bench.send(&cases, &Transport::ALL, &[usize::MAX]).await {
+        sent.assert_refused(415, "unreadable_body");
+    }
+    assert_eq!(bench.envoy.complaints(), Vec::<String>::new());
+}
+
+/// Longer than Envoy buffers, and than is unpacked at once.
+#[tokio::test]
+async fn a_long_compressed_body_is_unpacked_as_it_passes() {
     let bench = Bench::start(&flow_providers()).await;
-    let json: [&[(&str, &str)]; 5] = [
+    let numbers: String =
+        (0..700_000_u64).map(|n| format!("{},", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44)).collect();
+    let body = format!(r#"{{"input":[{numbers}0],"model":"gpt-4o"}}"#);
+    let expected = body.replace(r#""gpt-4o"}"#, r#""vendor/gpt-4o-2024-11-20"}"#);
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let packed = gzip(body.as_bytes());
+    let case = || Case::new("map.test", CHAT, packed.clone(), expected.clone()).headers(&headers);
+    for transport in Transport::ALL {
+        for sent in bench.send(&[case()], &[transport], &[64 << 10]).await {
+            sent.assert_exact();
+        }
+    }
+    let bomb = format!(r#"{{"model":"gpt-4o","x":"{}"}}"#, " ".repeat(8 << 20));
+    let bomb = Case::refused("map.test", CHAT, gzip(bomb.as_bytes())).headers(&headers);
+    for sent in bench.send(&[bomb], &Transport::ALL, &[usize::MAX]).await {
+        sent.assert_refused(413, "unpacked_body_too_large");
+    }
+    assert_eq!(bench.envoy.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn json_is_edited_under_any_type_and_leaves_as_json() {
+    let bench = Bench::start(&flows_and_plain()).await;
+    let types: [&[(&str, &str)]; 11] = [
         &[],
         &[("content-type", "")],
         &[("content-type", "Application/JSON; charset=utf-8")],
         &[("content-type", "application/json;charset=\"utf-8\"")],
         &[("content-type", "application/vnd.api+json")],
+        &[("content-type", "application/json"), ("content-type", "text/plain")],
+        &[("content-type", "text/plain")],
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &[("content-type", "multipart/form-data; boundary=x")],
+        &[("content-type", "application/x-ndjson")],
+        &[("content-type", ", application/json")],
     ];
-    let mut cases = Vec::new();
-    for headers in json {
-        cases.extend(FLOWS.map(|(domain, body, expected)| Case::new(domain, CHAT, body, expected).headers(headers)));
+    for headers in types {
+        let cases = FLOWS.map(|(domain, body, expected)| Case::new(domain, CHAT, body, expected).headers(headers));
+        for sent in bench.send(&cases, &Transport::ALL, &PLANS).await {
+            sent.assert_exact();
+            let [kind] = sent.arrived().header("content-type")[..] else { panic!("{}", sent.label) };
+            let kind = String::from_utf8_lossy(kind).to_ascii_lowercase();
+            assert!(kind == "application/json" || kind.starts_with("application/json;"), "{}: {kind}", sent.label);
+        }
     }
-    bench.assert_exact(&cases).await;
-    let others = ["text/plain", "multipart/form-data; boundary=x", "application/jsonl", "application/x-ndjson"];
-    let cases = others.map(|kind| Case::untouched("map.test", CHAT, FLOWS[0].1).headers(&[("content-type", kind)]));
-    for sent in bench.send(&cases, &Transport::ALL, &PLANS).await {
+    let plain = types.map(|headers| Case::untouched("plain.test", CHAT, FLOWS[0].1).headers(headers));
+    for sent in bench.send(&plain, &Transport::ALL, &PLANS).await {
         sent.assert_exact();
         if sent.transport.has_length() {
             sent.assert_length_is_sent();
         }
     }
-    let held = others.map(|kind| Case::refused("azure.test", CHAT, FLOWS[2].1).headers(&[("content-type", kind)]));
-    for sent in bench.send(&held, &Transport::ALL, &PLANS).await {
-        sent.assert_refused(400, "invalid_body");
+    let text =
+        FLOWS.map(|(domain, ..)| Case::refused(domain, CHAT, "hello").headers(&[("content-type", "text/plain")]));
+    for sent in bench.send(&text, &Transport::ALL, &PLANS).await {
+        sent.assert_refused(415, "unreadable_body");
     }
+    assert_eq!(bench.envoy.complaints(), Vec::<String>::new());
 }
 
 // -- Bad bodies -------------------------------------------------------------------------------------------------------
