@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use waypost::config::{self, Config};
 use waypost::exchange::head::Head;
 use waypost::exchange::{BodyEffect, Ended, Exchange, HeadersEffect, Outcome, RequestHeaders};
-use waypost::memory::{MIN_LIMIT, Memory};
+use waypost::memory::{GivenUp, MIN_LIMIT, Memory};
 
 /// A budget of so many bytes.
 fn memory(limit: usize) -> Memory {
@@ -39,7 +39,12 @@ fn head(headers: &[(&str, &str)]) -> Head {
 
 /// An exchange whose request headers have gone out.
 fn begin(config: &Config, memory: &Memory) -> Exchange {
-    let mut exchange = Exchange::new(memory.clone());
+    let mut exchange = Exchange::new(memory.clone(), 0);
+    on_headers(&mut exchange, config);
+    exchange
+}
+
+fn on_headers(exchange: &mut Exchange, config: &Config) {
     let request = RequestHeaders {
         head: head(&[
             (":method", "POST"),
@@ -53,7 +58,6 @@ fn begin(config: &Config, memory: &Memory) -> Exchange {
         end_of_stream: false,
     };
     assert!(matches!(exchange.on_request_headers(config, request), HeadersEffect::Send(_)));
-    exchange
 }
 
 fn send(exchange: &mut Exchange, chunk: &[u8], end: bool) {
@@ -201,5 +205,41 @@ fn values_without_room_are_given_up() {
         assert_eq!(whole, !outcome.record.attributes_dropped);
     }
     drop(exchanges);
+    assert_eq!(memory.used(), 0);
+}
+
+/// The beginning of a member that a body is edited in waits for its end. Without room for it, a stream is answered.
+#[test]
+fn unfinished_members_count_and_the_silent_are_given_up() {
+    use std::cell::Cell;
+    thread_local! {
+        static TIME: Cell<u64> = const { Cell::new(0) };
+    }
+    let memory = Memory::new(|| TIME.get());
+    memory.configure(1, Some(MIN_LIMIT));
+    let provider = json!({"type": "openai", "apiTokens": ["token"], "modelMapping": {"a": "b"}});
+    let config = config::load(json!({"provider": provider}).to_string().as_bytes()).expect("a configuration").config;
+    // An unfinished member is as long as it may get, and no name of a model yet.
+    let unfinished = format!("{{\"messages\":[],\"stream_options\":{{\"x\":\"{}", "x".repeat(60 << 10));
+    let mut silent = Vec::new();
+    while !memory.has_victims() {
+        let mut exchange = Exchange::new(memory.clone(), silent.len() as u32);
+        on_headers(&mut exchange, &config);
+        for piece in unfinished.as_bytes().chunks(10_000) {
+            send(&mut exchange, piece, false);
+            assert!(memory.used() <= MIN_LIMIT, "{}", memory.used());
+        }
+        TIME.set(TIME.get() + 100_000_000);
+        silent.push(exchange);
+    }
+    assert!(silent.len() > 20, "{} streams", silent.len());
+    let victims = memory.victims(usize::MAX);
+    assert_eq!(victims.iter().map(|victim| (victim.context, victim.why)).collect::<Vec<_>>(), [(0, GivenUp::Stalled)]);
+    // One that goes on all the same hears of it, and the others are as they were.
+    let BodyEffect::Reply(reply) = silent[0].on_request_chunk(b"x", false) else { panic!("it goes on") };
+    assert_eq!(reply.status, 408);
+    let BodyEffect::Replace(bytes) = silent[1].on_request_chunk(br#""},"model":"a"}"#, true) else { panic!("no edit") };
+    assert!(bytes.ends_with(br#","model":"b"}"#) && bytes.len() > 60 << 10, "{}", bytes.len());
+    drop(silent);
     assert_eq!(memory.used(), 0);
 }

@@ -3,7 +3,9 @@
 //! Each piece is taken out of the host's buffer, so that the host's limits on what it buffers do not count: Envoy's is
 //! 1 MiB unless it is raised, Higress's and Envoy Gateway's are 32 KiB. The whole body takes the place of its last piece.
 
+use super::parked::Owner;
 use crate::error::Error;
+use crate::memory::{self, GivenUp, Memory};
 
 /// The longest body of unknown length, in bytes, that may end with trailers.
 ///
@@ -27,9 +29,11 @@ pub enum Withhold {
 }
 
 /// What has come of a body so far.
-#[derive(Debug)]
 pub(super) struct Held {
-    bytes: Vec<u8>,
+    /// Where the pieces are, once there are some.
+    pieces: Option<memory::Held>,
+    /// How many bytes they have.
+    size: usize,
     /// How long the body may be, in bytes.
     limit: u64,
     /// How long it will be, if its headers tell.
@@ -43,7 +47,7 @@ pub(super) struct Held {
 impl Held {
     /// Nothing yet. A body whose length is known is complete before trailers come.
     pub(super) const fn new(limit: u64, length: Option<u64>) -> Self {
-        Self { bytes: Vec::new(), limit, length, trailers: length.is_none(), buffered: false }
+        Self { pieces: None, size: 0, limit, length, trailers: length.is_none(), buffered: false }
     }
 
     /// Whether trailers may end it before it is known to be complete.
@@ -58,22 +62,22 @@ impl Held {
 
     /// Whether nothing was kept yet.
     pub(super) const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.size == 0
     }
 
     /// Whether the body ends with a piece of this size. A host lets no client send more than it has announced.
     pub(super) fn ends_with(&self, size: usize) -> bool {
-        size > 0 && self.length == u64::try_from(self.bytes.len().saturating_add(size)).ok()
+        size > 0 && self.length == u64::try_from(self.size.saturating_add(size)).ok()
     }
 
     /// Whether the body can be sent now that trailers end it.
     pub(super) const fn fits_trailers(&self) -> bool {
-        self.bytes.is_empty() || self.buffered
+        self.is_empty() || self.buffered
     }
 
     /// What the host is to do until the next piece.
     pub(super) fn withhold(&mut self) -> Withhold {
-        self.buffered = self.trailers && self.bytes.len() <= MAX_WITH_TRAILERS;
+        self.buffered = self.trailers && self.size <= MAX_WITH_TRAILERS;
         if self.buffered { Withhold::Buffer } else { Withhold::Stream }
     }
 
@@ -82,22 +86,33 @@ impl Held {
     /// # Errors
     /// It may not.
     pub(super) fn fits(&self, size: usize) -> Result<(), Error> {
-        let size = u64::try_from(self.bytes.len().saturating_add(size)).unwrap_or(u64::MAX);
+        let size = u64::try_from(self.size.saturating_add(size)).unwrap_or(u64::MAX);
         if size > self.limit { Err(Error::BodyTooLarge) } else { Ok(()) }
     }
 
     /// Keeps a piece.
     ///
     /// # Errors
-    /// The body is longer than it may be.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+    /// The body is longer than it may be, or the stream was or is given up for want of room.
+    pub(super) fn push(&mut self, piece: &[u8], memory: &Memory, owner: Owner) -> Result<(), Error> {
         self.fits(piece.len())?;
-        self.bytes.extend_from_slice(piece);
+        let begin = || memory::Held::new(memory, owner.context, owner.dialect);
+        self.pieces.get_or_insert_with(begin).push(piece).map_err(GivenUp::error)?;
+        self.size = self.size.saturating_add(piece.len());
         Ok(())
     }
 
     /// All of it.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.bytes)
+    ///
+    /// # Errors
+    /// The stream was given up for want of room.
+    pub(super) fn take(&mut self) -> Result<Vec<u8>, Error> {
+        self.size = 0;
+        self.pieces.take().map_or_else(|| Ok(Vec::new()), |mut pieces| pieces.take().map_err(GivenUp::error))
+    }
+
+    /// Why the stream was given up, if it was.
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.pieces.as_ref().and_then(memory::Held::given_up)
     }
 }

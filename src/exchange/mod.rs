@@ -15,12 +15,13 @@ pub mod held;
 mod kept;
 mod meter;
 pub mod model;
+mod parked;
 mod response;
 mod upgrade;
 
 use crate::config::{Config, Provider, Statistics};
 use crate::error::{Error, Reply};
-use crate::memory::Memory;
+use crate::memory::{GivenUp, Memory};
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::telemetry::{Party, Record};
 use body::{Chunk, Flow, Format};
@@ -29,6 +30,7 @@ use head::{Edits, Head};
 use held::{Held, Withhold};
 use meter::Meter;
 use model::Model;
+use parked::{Owner, Parked};
 pub use response::Clock;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -181,6 +183,7 @@ pub struct Exchange {
     state: State,
     meter: Option<Box<Meter>>,
     memory: Memory,
+    context: u32,
 }
 
 #[derive(Default)]
@@ -193,16 +196,16 @@ enum State {
     /// The body has been sent as a whole, because it is as long as its headers say. Nothing of it may follow.
     Complete { dialect: Dialect },
     /// The body is read, and edited, as it passes.
-    Streaming { body: Box<body::Stream>, dialect: Dialect },
+    Streaming { body: Box<body::Stream>, dialect: Dialect, parked: Parked },
     /// The body is copied as it passes, for nothing but the record.
     Copying,
 }
 
 impl Exchange {
-    /// At the start of a request, with the budget of its VM.
+    /// At the start of a request, with the budget of its VM and the number of its HTTP context.
     #[must_use]
-    pub fn new(memory: Memory) -> Self {
-        Self { state: State::Idle, meter: None, memory }
+    pub const fn new(memory: Memory, context: u32) -> Self {
+        Self { state: State::Idle, meter: None, memory, context }
     }
 
     /// Takes the request headers.
@@ -238,7 +241,10 @@ impl Exchange {
                     Flow::Chunks | Flow::Observe if flow == Flow::Chunks || self.meter.is_some() => {
                         let observed = flow == Flow::Observe;
                         match body::Stream::new(&provider, operation, &request.head, asks, observed) {
-                            Ok(body) => self.state = State::Streaming { body: Box::new(body), dialect },
+                            Ok(body) => {
+                                self.state =
+                                    State::Streaming { body: Box::new(body), dialect, parked: Parked::default() };
+                            }
                             Err(error) => return HeadersEffect::Reply(self.refuse(&error, dialect)),
                         }
                     }
@@ -362,8 +368,14 @@ impl Exchange {
         if let Some(meter) = &mut self.meter {
             meter.request_chunk(&chunk, end);
         }
-        let State::Streaming { body, dialect } = &mut self.state else { return BodyEffect::Pass };
-        let (result, dialect) = (body.feed(chunk, end), *dialect);
+        let State::Streaming { body, dialect, parked } = &mut self.state else { return BodyEffect::Pass };
+        let owner = Owner { context: self.context, dialect: *dialect };
+        let dialect = *dialect;
+        let result = parked.restore(body).map_err(GivenUp::error).and_then(|()| {
+            let chunk = body.feed(chunk, end)?;
+            parked.park(body, &self.memory, owner).map_err(GivenUp::error)?;
+            Ok(chunk)
+        });
         if end || result.is_err() || body.is_done() {
             let copies = self.meter.as_mut().is_some_and(|meter| {
                 meter.facts = body.facts();
@@ -382,12 +394,13 @@ impl Exchange {
     pub fn on_part_of_whole(&mut self, config: &Config, part: &[u8], end: PartEnd) -> PartEffect {
         let State::Whole { body, dialect, .. } = &mut self.state else { return PartEffect::Done(BodyEffect::Pass) };
         let dialect = *dialect;
+        let owner = Owner { context: self.context, dialect };
         let complete = end == PartEnd::Open && body.ends_with(part.len());
         let open = end == PartEnd::Open && !complete;
         let kept = if end == PartEnd::Trailers && !body.fits_trailers() {
             Err(Error::BodyTooLarge)
         } else if open || !body.is_empty() {
-            body.push(part)
+            body.push(part, &self.memory, owner)
         } else {
             // A body that comes at once stays where it is.
             body.fits(part.len())
@@ -399,7 +412,13 @@ impl Exchange {
         if open {
             return PartEffect::Withhold(body.withhold());
         }
-        let whole = body.take();
+        let whole = match body.take() {
+            Ok(whole) => whole,
+            Err(error) => {
+                self.state = State::Idle;
+                return PartEffect::Done(BodyEffect::Reply(self.refuse(&error, dialect)));
+            }
+        };
         let withheld = !whole.is_empty();
         let effect = match self.on_whole_body(config, if withheld { &whole } else { part }) {
             BodyEffect::Release { edits, body: None } if withheld => BodyEffect::Release { edits, body: Some(whole) },
@@ -465,7 +484,15 @@ impl Exchange {
     /// Takes the headers of the response; `end` says that nothing follows.
     pub fn on_response_headers(&mut self, head: &Head, end: bool, clock: Clock<'_>) -> ResponseEffect {
         let held = self.holds_headers();
+        let given_up = match &self.state {
+            State::Streaming { parked, .. } => parked.given_up(),
+            State::Whole { body, .. } => body.given_up(),
+            State::Idle | State::Copying | State::Complete { .. } => None,
+        };
         let Some(meter) = &mut self.meter else { return ResponseEffect::default() };
+        if let Some(why) = given_up {
+            meter.refused(&why.error());
+        }
         if let State::Streaming { body, .. } = &self.state {
             // The upstream does not wait for all of the request.
             meter.facts = body.facts();

@@ -193,6 +193,16 @@ impl Editor {
         Ok(Output::Bytes(out))
     }
 
+    /// Takes out what is withheld, which has to be [put back](Self::restore) before the next chunk.
+    pub fn park(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.held)
+    }
+
+    /// Puts back what was taken out.
+    pub fn restore(&mut self, held: Vec<u8>) {
+        self.held = held;
+    }
+
     /// Ends the document. Nothing is held when this succeeds.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Http {
         holds: Rc<RefCell<Holds>>,
         series: Rc<RefCell<Series>>,
     ) -> Self {
-        let exchange = Exchange::new(vm.memory().clone());
+        let exchange = Exchange::new(vm.memory().clone(), id);
         Self { id, config, vm, holds, series, exchange, started: host::now_ns() }
     }
 
@@ -50,6 +50,23 @@ impl Http {
     fn settle(&mut self) {
         self.exchange.settle();
         self.vm.report();
+    }
+
+    /// Answers streams that were given up while this one was served. Their own callbacks may never come.
+    fn answer_victims(&self) {
+        /// How many local replies there are in one callback: each nests in the host's stack (audit C1). Others are
+        /// answered in the next ones.
+        const MOST: usize = 16;
+        let memory = self.vm.memory();
+        if !memory.has_victims() {
+            return;
+        }
+        for victim in memory.victims(MOST) {
+            if host::act_on(victim.context) {
+                host::reply(&victim.why.error().reply(victim.dialect));
+            }
+        }
+        host::act_on(self.id);
     }
 
     /// Takes note of a part of the response, and of its end. All of it comes at one time.
@@ -157,16 +174,15 @@ impl Http {
     }
 
     fn body(&mut self, size: usize, end: PartEnd) -> Action {
-        match self.exchange.wants_body() {
-            WantsBody::No => Action::Continue,
+        let action = match self.exchange.wants_body() {
+            WantsBody::No => return Action::Continue,
             WantsBody::Whole => self.part_of_whole(size, end),
-            WantsBody::Chunks if size == 0 && end == PartEnd::Open => Action::Continue,
-            WantsBody::Chunks => {
-                let action = self.request_chunk(size, end != PartEnd::Open);
-                self.settle();
-                action
-            }
-        }
+            WantsBody::Chunks if size == 0 && end == PartEnd::Open => return Action::Continue,
+            WantsBody::Chunks => self.request_chunk(size, end != PartEnd::Open),
+        };
+        self.settle();
+        self.answer_victims();
+        action
     }
 }
 

@@ -25,6 +25,22 @@ impl Editor {
         }
     }
 
+    /// Takes out what is withheld, which has to be [put back](Self::restore) before the next chunk.
+    pub(super) fn park(&mut self) -> Vec<u8> {
+        match self {
+            Self::Json { editor, .. } => editor.park(),
+            Self::Multipart(editor) => editor.park(),
+        }
+    }
+
+    /// Puts back what was taken out.
+    pub(super) fn restore(&mut self, held: Vec<u8>) {
+        match self {
+            Self::Json { editor, .. } => editor.restore(held),
+            Self::Multipart(editor) => editor.restore(held),
+        }
+    }
+
     pub(super) fn feed(&mut self, chunk: Cow<'_, [u8]>, request: &mut Request) -> Result<Output, Error> {
         match self {
             Self::Json { editor, named } => {

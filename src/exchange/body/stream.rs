@@ -81,14 +81,36 @@ impl Stream {
         }
         self.read = self.read.saturating_add(size);
         if self.read > MAX_OBSERVED {
-            self.editor = None;
-            self.request.rounds = 0;
+            self.give_up();
         } else if result.is_err() {
             // What is not edited is the upstream's to judge.
             self.editor = None;
             self.unread = true;
         }
         Ok(Chunk::Pass)
+    }
+
+    /// Whether it leaves as it came, whatever stands in it.
+    pub(in crate::exchange) const fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// Takes out what is withheld of it, which has to be [put back](Self::restore) before the next chunk.
+    pub(in crate::exchange) fn park(&mut self) -> Vec<u8> {
+        self.editor.as_mut().map(Editor::park).unwrap_or_default()
+    }
+
+    /// Puts back what was taken out.
+    pub(in crate::exchange) fn restore(&mut self, held: Vec<u8>) {
+        if let Some(editor) = &mut self.editor {
+            editor.restore(held);
+        }
+    }
+
+    /// Observes it no longer.
+    pub(in crate::exchange) fn give_up(&mut self) {
+        self.editor = None;
+        self.request.rounds = 0;
     }
 
     /// How many bytes of the next chunk are looked at.
