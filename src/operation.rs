@@ -95,6 +95,8 @@ enum Work {
     Generates,
     /// Its response may say what it cost.
     Costs,
+    /// The same, and nothing is generated, so that all of the cost is input: embeddings, ranking, judging.
+    Reads,
     /// It costs no tokens: lists, files, jobs. A token count is an answer, not a cost.
     Free,
 }
@@ -160,8 +162,8 @@ operations! {
     // Gemini API and Vertex AI. https://ai.google.dev/api/all-methods (2026-11)
     GenerateContent "generate_content" Gemini Anywhere Contents Costs "/models/{model}:generateContent" as "gemini/v1beta/generatecontent";
     StreamGenerateContent "stream_generate_content" Gemini Anywhere Contents Costs "/models/{model}:streamGenerateContent" as "gemini/v1beta/streamgeneratecontent";
-    EmbedContent "embed_content" Gemini Anywhere Other Costs "/models/{model}:embedContent";
-    BatchEmbedContents "batch_embed_contents" Gemini Anywhere Other Costs "/models/{model}:batchEmbedContents";
+    EmbedContent "embed_content" Gemini Anywhere Other Reads "/models/{model}:embedContent";
+    BatchEmbedContents "batch_embed_contents" Gemini Anywhere Other Reads "/models/{model}:batchEmbedContents";
     CountContentTokens "count_content_tokens" Gemini Anywhere Other Free "/models/{model}:countTokens";
     BatchGenerateContent "batch_generate_content" Gemini Anywhere Other Free "/models/{model}:batchGenerateContent";
     PredictLongRunning "predict_long_running" Gemini Anywhere Other Free "/models/{model}:predictLongRunning";
@@ -192,16 +194,16 @@ operations! {
     // OpenAI. https://platform.openai.com/docs/api-reference
     ChatCompletions "chat_completions" OpenAi Anywhere Json Generates "/chat/completions" as "openai/v1/chatcompletions";
     Completions "completions" OpenAi Anywhere Json Generates "/completions" as "openai/v1/completions";
-    Embeddings "embeddings" OpenAi Anywhere Json Costs "/embeddings" as "openai/v1/embeddings";
-    Moderations "moderations" OpenAi Anywhere Json Costs "/moderations";
+    Embeddings "embeddings" OpenAi Anywhere Json Reads "/embeddings" as "openai/v1/embeddings";
+    Moderations "moderations" OpenAi Anywhere Json Reads "/moderations";
     ImagesGenerations "images_generations" OpenAi Anywhere Json Costs "/images/generations" as "openai/v1/imagegeneration";
     ImagesEdits "images_edits" OpenAi Anywhere JsonOrForm Costs "/images/edits" as "openai/v1/imageedit";
     ImagesVariations "images_variations" OpenAi Anywhere Form Costs "/images/variations" as "openai/v1/imagevariation";
     AudioSpeech "audio_speech" OpenAi Anywhere Json Costs "/audio/speech" as "openai/v1/audiospeech";
     AudioTranscriptions "audio_transcriptions" OpenAi Anywhere Form Costs "/audio/transcriptions" as "openai/v1/audiotranscription";
     AudioTranslations "audio_translations" OpenAi Anywhere Form Costs "/audio/translations" as "openai/v1/audiotranslation";
-    Rerank "rerank" OpenAi Anywhere Json Costs "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
-    Reranks "reranks" OpenAi Anywhere Json Costs "/reranks";
+    Rerank "rerank" OpenAi Anywhere Json Reads "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
+    Reranks "reranks" OpenAi Anywhere Json Reads "/reranks";
 
     ResponseCancel "response_cancel" OpenAi Anchored Other Free "/responses/{response_id}/cancel";
     ResponseInputItems "response_input_items" OpenAi Anchored Other Free "/responses/{response_id}/input_items";
@@ -324,6 +326,12 @@ impl Operation {
     pub fn has_model(self) -> bool {
         self.row().is_some_and(|row| row.body != BodyKind::Other || row.suffix.contains("/{model}"))
             && !self.is_model_list()
+    }
+
+    /// Whether anything is generated, so that there may be output beside the input.
+    #[must_use]
+    pub fn has_output(self) -> bool {
+        self.row().is_none_or(|row| row.work != Work::Reads)
     }
 
     /// Finds an operation by its name, or by the name Higress's `capabilities` gives it.

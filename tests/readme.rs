@@ -307,6 +307,7 @@ fn records() -> [Record; 2] {
         image_output: Some(1),
         includes_cache: Some(true),
         includes_reasoning: Some(true),
+        unlisted_output: Some(1),
         input_details: details(),
         output_details: details(),
     };
@@ -326,6 +327,8 @@ fn records() -> [Record; 2] {
         status: Some(200),
         streamed: true,
         tokens,
+        units: details(),
+        finish_reason: Some("text".into()),
         usage_source: UsageSource::Upstream,
         first_byte: Some(1_000_000),
         first_reasoning: Some(2_000_000),

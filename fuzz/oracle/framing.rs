@@ -6,7 +6,7 @@
 #[path = "frame.rs"]
 pub(crate) mod frame;
 
-use waypost::framing::{Framer, Framing, MAX_MESSAGE, Part};
+use waypost::framing::{Framer, Framing, MAX_HELD, Part, Run};
 
 /// What the parts of a stream come to. Neighbours that are no message are one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) enum Piece {
     Behind(Vec<u8>),
 }
 
-/// Checks everything about one stream of at most [`MAX_MESSAGE`] bytes. `cuts` are offsets to cut it at, in any order
+/// Checks everything about one stream of at most [`MAX_HELD`] bytes. `cuts` are offsets to cut it at, in any order
 /// and beyond its end too.
 pub(crate) fn check(framing: Framing, stream: &[u8], cuts: &[usize]) -> Vec<Piece> {
     let read = match framing {
@@ -42,13 +42,13 @@ pub(crate) fn pieces(framing: Framing, chunks: &[&[u8]]) -> (Vec<Piece>, bool) {
     for chunk in chunks {
         fed.extend_from_slice(chunk);
         framer.feed(chunk, &mut |part| {
-            assert!(!part.raw.is_empty());
+            assert!(!part.raw.is_empty() || matches!(part.run, Some(Run::End { .. })));
             assert!(!part.continues || (part.raw == b"\n" && given.ends_with(b"\r")));
             given.extend_from_slice(part.raw);
             pieces.push(piece(&part));
         });
         assert_eq!([&given, framer.pending()].concat(), fed, "what is not given is pending");
-        assert!(framer.pending().len() <= MAX_MESSAGE);
+        assert!(framer.pending().len() <= MAX_HELD);
     }
     framer.finish(&mut |part| {
         given.extend_from_slice(part.raw);
@@ -63,7 +63,7 @@ fn piece(part: &Part<'_>) -> Piece {
     let raw = part.raw.to_vec();
     match &part.message {
         Some(message) => {
-            assert!(!part.continues);
+            assert!(!part.continues && part.run.is_none());
             Piece::Message { raw, event: message.event.to_vec(), data: message.data.to_vec() }
         }
         None if part.continues => Piece::Behind(raw),
@@ -234,7 +234,7 @@ fn aws(mut stream: &[u8]) -> (Vec<Piece>, bool) {
             break;
         }
         if length > stream.len() {
-            overflowed |= length > MAX_MESSAGE;
+            overflowed |= length > MAX_HELD;
             break;
         }
         let (raw, rest) = stream.split_at(length);

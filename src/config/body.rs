@@ -55,6 +55,10 @@ pub const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
 /// Members that are acted on whatever is configured; parameters follow in [`BodySettings::generation_keys`].
 pub const FIXED_KEYS: [&str; 3] = ["model", "stream", "stream_options"];
 
+/// A member that is only looked at: how clients of OpenRouter ask for usage, `"usage": {"include": true}`.
+/// <https://openrouter.ai/docs/use-cases/usage-accounting> (2026-11)
+pub const USAGE_KEY: &str = "usage";
+
 /// How long the host may keep bytes of a held body back when nothing else is configured, in milliseconds.
 pub const HOLD_TIMEOUT_MS: u32 = 2_000;
 
@@ -93,6 +97,9 @@ impl BodySettings {
                              `allow_on_headers_stop_iteration` in Envoy such a request gets no answer until Envoy gives it up",
                 });
             });
+        }
+        if !names.contains(&USAGE_KEY) {
+            names.push(USAGE_KEY);
         }
         let generation_keys = keys(&names, problems)?.strict(&LIKENESSES);
         let chat_keys = generation_keys.clone().watching(Watch { list: "messages", key: "role" });

@@ -13,9 +13,9 @@ use crate::attributes::{Capture, session_id};
 use crate::config::{Provider, Statistics};
 use crate::error::Error;
 use crate::memory::{Claim, Memory};
-use crate::operation::Operation;
+use crate::operation::{Dialect, Operation};
 use crate::telemetry::{Failure, Party, Record, UsageSource};
-use crate::usage::Collector;
+use crate::usage::Usage;
 use std::rc::Rc;
 
 /// What is known of one exchange so far.
@@ -164,15 +164,20 @@ impl Meter {
         if let Some(capture) = &mut self.capture {
             capture.response_headers(&|name| head.get(name));
         }
+        let unread = self.unread(status, head);
         let asked = Asked {
-            unread: self.unread(status, head),
+            unread,
+            uncounted: (!self.read && unread.is_none()).then_some(unread::OPERATION),
             hide_usage: self.facts.usage_added,
+            stream: self.facts.stream,
             array: self.operation == Operation::StreamGenerateContent,
+            headers: self.operation.dialect() == Some(Dialect::Bedrock),
+            whole_events: self.capture.as_ref().is_some_and(Capture::wants_events),
         };
         let wants = self.capture.as_ref().filter(|capture| capture.wants_response_document());
         let copy = wants.map(|capture| Kept::new(&self.memory, capture.of_document()));
-        let collector = Collector::new(&self.statistics.usage_table);
-        self.response = Some(Response::new(status, head, asked, collector, copy, self.memory.claim()));
+        let table = &self.statistics.usage_table;
+        self.response = Some(Response::new(status, head, asked, table, copy, self.memory.claim()));
     }
 
     /// Whether the answer is a tunnel. It has no end of its own, so it is complete whoever closes it: Envoy calls also a
@@ -189,7 +194,7 @@ impl Meter {
         if self.local.is_none() && !self.statistics.usage && self.capture.is_none() {
             return Some(unread::DISABLED);
         }
-        if self.local.is_some() || !self.read {
+        if self.local.is_some() {
             return Some(unread::OPERATION);
         }
         let content_type = head.text("content-type").unwrap_or_default();
@@ -222,7 +227,7 @@ impl Meter {
     }
 
     /// The record, at the end of everything.
-    pub(super) fn finish(self, ended: &Ended) -> Outcome {
+    pub(super) fn finish(mut self, ended: &Ended) -> Outcome {
         let times = self.response.as_ref().map(Response::times).unwrap_or_default();
         let status = match (self.local, &self.response) {
             (Some((status, _)), _) => Some(status),
@@ -248,33 +253,43 @@ impl Meter {
                 provider.id.clone_into(&mut record.provider);
             }
         }
-        if let Some(response) = &self.response {
+        record.failure = self.failure(status, aborted, ended);
+        let delivered = self.response.as_ref().and_then(Response::estimate);
+        let lost_copy = self.response.as_ref().is_some_and(Response::lost_copy);
+        if let Some(response) = self.response.take() {
             record.streamed = response.is_stream();
             record.oversized_event = response.is_damaged();
-            let facts = response.facts();
-            record.response_model.clone_from(&facts.model);
-            record.chat_id.clone_from(&facts.id);
-            if self.statistics.usage {
-                record.tokens.clone_from(&facts.usage);
+            let uncounted = response.uncounted();
+            let unread = response.unread();
+            let facts = response.into_facts();
+            if uncounted.is_none() {
+                record.response_model = facts.model;
+                record.chat_id = facts.id;
+                record.finish_reason = facts.finish_reason;
             }
-            record.usage_source = match response.unread() {
-                Some(reason) => UsageSource::None(reason),
-                None if !self.statistics.usage => UsageSource::None(unread::DISABLED),
-                None if facts.usage.is_empty() => UsageSource::None(unread::ABSENT),
-                None if complete => UsageSource::Upstream,
-                None => UsageSource::Partial,
+            let uncounted = uncounted.or_else(|| (!self.statistics.usage).then_some(unread::DISABLED));
+            record.usage_source = match (uncounted, unread) {
+                (Some(reason), _) => UsageSource::None(reason),
+                // The headers may have told it.
+                (None, Some(reason)) if facts.usage.is_empty() => UsageSource::None(reason),
+                (None, _) if facts.usage.is_empty() => UsageSource::None(unread::ABSENT),
+                (None, _) if complete && !facts.cut => UsageSource::Upstream,
+                (None, _) => UsageSource::Partial,
             };
+            if uncounted.is_none() {
+                record.tokens = facts.usage;
+                record.units = facts.units;
+                self.adjust(&mut record.tokens);
+            }
         } else {
             record.usage_source = UsageSource::None("no_response");
         }
-        record.failure = self.failure(status, aborted, ended);
-        let warning = self.estimate(&mut record);
+        let warning = self.estimate(delivered, &mut record);
         let mut properties = Vec::new();
         if let Some(capture) = &self.capture {
             // Of a request that was broken off the copy is still there.
-            record.attributes_dropped = capture.is_incomplete()
-                || self.copy.as_ref().is_some_and(Kept::is_lost)
-                || self.response.as_ref().is_some_and(Response::lost_copy);
+            record.attributes_dropped =
+                capture.is_incomplete() || self.copy.as_ref().is_some_and(Kept::is_lost) || lost_copy;
             for captured in capture.finish(&record.tokens) {
                 if let Some(key) = captured.span_key.filter(|_| !captured.is_null()) {
                     properties.push((["trace_span_tag.", key].concat(), captured.text().into_owned()));
@@ -321,8 +336,8 @@ impl Meter {
 
     /// Estimates the output where a stream delivered content, did not fail, and told no usage, or broke off before its
     /// vendor told as much as was delivered. Gives a warning where a whole stream told nothing, once.
-    fn estimate(&self, record: &mut Record) -> Option<String> {
-        let delivered = self.response.as_ref().and_then(Response::estimate)?;
+    fn estimate(&self, delivered: Option<u64>, record: &mut Record) -> Option<String> {
+        let delivered = delivered?;
         let told = match record.usage_source {
             UsageSource::None(unread::ABSENT) => None,
             UsageSource::Partial if record.tokens.reasoning.is_none() => Some(record.tokens.output.unwrap_or_default()),
@@ -342,6 +357,17 @@ impl Meter {
              `stream_options.include_usage`, set `includeUsage: force`",
             provider.label()
         ))
+    }
+
+    /// What the operation and the model tell of the figures.
+    fn adjust(&self, tokens: &mut Usage) {
+        if !self.operation.has_output() {
+            tokens.without_output();
+        }
+        let model = self.model.as_ref().or(self.facts.model.as_ref()).map_or("", |model| &model.upstream);
+        if self.operation == Operation::ConverseStream && model.contains("openai.") {
+            tokens.cache_within_input();
+        }
     }
 
     /// Whose error it was. The response is asked for its own word for it.

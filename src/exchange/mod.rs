@@ -12,11 +12,13 @@ mod credential;
 pub mod decide;
 pub mod head;
 pub mod held;
+mod hide;
 mod kept;
 mod meter;
 pub mod model;
 mod parked;
 mod response;
+mod sniff;
 mod upgrade;
 
 use crate::config::{Config, Provider, Statistics};

@@ -1,16 +1,15 @@
-//! A response as it passes: its bytes are read on the way, none is kept back, and an event the client did not ask for is
-//! taken out.
+//! A response as it passes: its bytes are read on the way, none is kept back, and what the client of a stream did not ask
+//! for is taken out.
 
 use super::head::Head;
+use super::hide::Hide;
 use super::kept::Kept;
+use super::sniff::{Opening, opening};
 use crate::attributes::Capture;
-use crate::framing::{Framer, Framing, Part};
+use crate::framing::{Framer, Framing, MAX_HELD, MAX_MESSAGE, Part, Run};
 use crate::memory::Claim;
 use crate::unpack::{Encoding, MAX_AT_ONCE, Unpacker};
-use crate::usage::{Collector, Estimate, Facts, Seen};
-
-/// How long the event that only carries usage can be, in bytes. A longer one stays, and is never waited for.
-const MAX_HIDDEN: usize = 16 * 1024;
+use crate::usage::{Collector, Estimate, Facts, Seen, Table};
 
 /// How much one response may unpack to, in bytes. All of it is read.
 const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
@@ -55,6 +54,8 @@ pub(super) mod unread {
 enum Reader {
     /// Not at all, and why.
     Unread(&'static str),
+    /// By what it starts with, as soon as that is known; until then its first bytes are kept.
+    Undecided { by_type: Kind, start: Vec<u8> },
     /// As one JSON document.
     Document,
     /// Message by message.
@@ -66,10 +67,18 @@ enum Reader {
 pub(super) struct Asked {
     /// Why it is not to be read, if so.
     pub unread: Option<&'static str>,
-    /// Whether an event that only carries usage is taken out of it.
+    /// Why its figures do not count, if so, although it may be read for its error.
+    pub uncounted: Option<&'static str>,
+    /// Whether what only carries usage is taken out of it.
     pub hide_usage: bool,
+    /// Whether a stream was asked for.
+    pub stream: bool,
     /// Whether JSON means one array of messages: Gemini's streams without `alt=sse`.
     pub array: bool,
+    /// Whether headers may tell the cost.
+    pub headers: bool,
+    /// Whether events are shown as a whole, for attributes.
+    pub whole_events: bool,
 }
 
 /// One response.
@@ -78,6 +87,7 @@ pub(super) struct Response {
     pub status: u16,
     unpacker: Option<Unpacker>,
     observer: Observer,
+    uncounted: Option<&'static str>,
     out: Vec<u8>,
     /// What is counted for the decoder and the message that is not complete.
     claim: Claim,
@@ -95,19 +105,8 @@ struct Observer {
     hide: Option<Hide>,
     /// A copy of a document that attributes are taken from.
     copy: Option<Kept>,
-}
-
-/// The state of taking out events.
-#[derive(Default)]
-struct Hide {
-    /// Whether the part before was taken out.
-    hid: bool,
-    /// How many bytes of the message that is not complete yet have gone out; such a message stays.
-    released: usize,
-    /// How many of its bytes have been searched for what makes it stay. An upstream may send it byte by byte.
-    searched: usize,
-    /// Whether the bytes that leave now are not those that came.
-    differs: bool,
+    /// How many bytes of an event are held at most.
+    bound: usize,
 }
 
 impl Response {
@@ -116,7 +115,7 @@ impl Response {
         status: u16,
         head: &Head,
         asked: Asked,
-        collector: Collector,
+        table: &Table,
         copy: Option<Kept>,
         mut claim: Claim,
     ) -> Self {
@@ -126,39 +125,42 @@ impl Response {
             Encoding::Packed(coding) => Some(Unpacker::new(coding, MAX_UNPACKED)),
             Encoding::Plain | Encoding::Unknown => None,
         };
-        let kind = match asked.unread {
+        let mut collector = Collector::new(table);
+        if asked.headers || status >= 400 {
+            collector.headers(&|name| head.text(name));
+        }
+        let failed = status >= 400;
+        let kind = match asked.unread.or_else(|| asked.uncounted.filter(|_| !failed)) {
             Some(reason) => Kind::Unread(reason),
             None if encoding == Encoding::Unknown => Kind::Unread(unread::ENCODING),
-            None => kind(head.text("content-type").unwrap_or_default(), asked.array),
+            None => kind(head.text("content-type").unwrap_or_default(), asked, failed),
         };
-        let hides = asked.hide_usage && plain && kind == Kind::Messages(Framing::Sse);
+        let streams = matches!(
+            kind,
+            Kind::Undecided | Kind::Errors | Kind::Document | Kind::Messages(Framing::Sse | Framing::Lines)
+        );
+        let hides = asked.hide_usage && plain && !failed && streams;
         let reader = match kind {
             Kind::Unread(reason) => Reader::Unread(reason),
-            Kind::Document | Kind::Messages(_)
-                if unpacker.as_ref().is_some_and(|unpacker| !claim.resize(unpacker.allocated())) =>
-            {
+            _ if unpacker.as_ref().is_some_and(|unpacker| !claim.resize(unpacker.allocated())) => {
                 Reader::Unread(unread::MEMORY)
             }
-            Kind::Document => Reader::Document,
-            Kind::Messages(framing) => Reader::Messages(Framer::new(framing)),
+            Kind::Messages(framing @ Framing::AwsEvents) => Reader::Messages(Framer::new(framing)),
+            by_type => Reader::Undecided { by_type, start: Vec::new() },
         };
         if matches!(reader, Reader::Unread(_)) {
             unpacker = None;
         }
-        Self {
-            status,
-            unpacker,
-            observer: Observer {
-                copy: copy.filter(|_| matches!(reader, Reader::Document)),
-                reader,
-                collector,
-                times: Times::default(),
-                estimate: Estimate::default(),
-                hide: hides.then(Hide::default),
-            },
-            out: Vec::new(),
-            claim,
-        }
+        let observer = Observer {
+            reader,
+            times: Times::default(),
+            estimate: Estimate::default(),
+            hide: table.chunk().filter(|_| hides).map(Hide::new),
+            collector,
+            copy,
+            bound: if asked.whole_events { MAX_MESSAGE } else { MAX_HELD },
+        };
+        Self { status, unpacker, observer, uncounted: asked.uncounted, out: Vec::new(), claim }
     }
 
     /// Whether its bytes are wanted.
@@ -168,7 +170,7 @@ impl Response {
 
     /// Whether events come one by one.
     pub(super) const fn is_stream(&self) -> bool {
-        matches!(self.observer.reader, Reader::Messages(_))
+        matches!(self.observer.reader, Reader::Messages(_) | Reader::Undecided { by_type: Kind::Messages(_), .. })
     }
 
     /// Whether it may leave shorter than it came.
@@ -176,9 +178,17 @@ impl Response {
         self.observer.hide.is_some()
     }
 
-    /// Why it is not read, if so.
+    /// Why nothing of its cost is known from its body, if so.
     pub(super) const fn unread(&self) -> Option<&'static str> {
-        if let Reader::Unread(reason) = self.observer.reader { Some(reason) } else { None }
+        match self.observer.reader {
+            Reader::Unread(reason) => Some(reason),
+            Reader::Undecided { .. } | Reader::Document | Reader::Messages(_) => None,
+        }
+    }
+
+    /// Why its figures do not count, if so.
+    pub(super) const fn uncounted(&self) -> Option<&'static str> {
+        self.uncounted
     }
 
     /// Whether a message was too long or not framed as announced, so that something may be missing.
@@ -199,6 +209,11 @@ impl Response {
     /// About how many tokens a stream has delivered, if it has any content.
     pub(super) fn estimate(&self) -> Option<u64> {
         self.observer.estimate.tokens()
+    }
+
+    /// What it said in the end.
+    pub(super) fn into_facts(self) -> Facts {
+        self.observer.collector.into_facts()
     }
 
     /// When things came.
@@ -257,23 +272,29 @@ impl Response {
             }
         } else {
             let decoder = unpacker.as_ref().map_or(0, Unpacker::allocated);
-            observer.count(claim, decoder, out);
+            observer.count(claim, decoder);
         }
-        observer.hide.as_ref().is_some_and(|hide| hide.differs).then_some(out.as_slice())
+        observer.hide.as_ref().is_some_and(|hide| hide.differs()).then_some(out.as_slice())
     }
 }
 
-/// How a body is to be read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How a body is to be read, as far as its type tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Unread(&'static str),
     Document,
     Messages(Framing),
+    /// As a document where that tells an error; not otherwise, unless it turns out to be a stream of events.
+    Errors,
+    /// Not, unless it turns out to be a stream of events.
+    Undecided,
 }
 
-fn kind(content_type: &str, array: bool) -> Kind {
+/// Servers stream events under any type, so the type decides only what does not show itself by how it starts.
+fn kind(content_type: &str, asked: Asked, failed: bool) -> Kind {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let begins = |start: &&str| essence.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
     let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json"];
     if is("text/event-stream") {
         Kind::Messages(Framing::Sse)
@@ -282,9 +303,30 @@ fn kind(content_type: &str, array: bool) -> Kind {
     } else if lines.into_iter().any(is) {
         Kind::Messages(Framing::Lines)
     } else if essence.is_empty() || is("application/json") || ends_with_json(essence) {
-        if array { Kind::Messages(Framing::Array) } else { Kind::Document }
-    } else {
+        if asked.array { Kind::Messages(Framing::Array) } else { Kind::Document }
+    } else if ["audio/", "image/", "video/", "font/"].iter().any(begins) && !asked.stream {
         Kind::Unread(unread::TYPE)
+    } else if failed || asked.stream {
+        Kind::Errors
+    } else {
+        Kind::Undecided
+    }
+}
+
+impl Kind {
+    /// How the body is read, given what it starts with.
+    fn reader(self, opening: Opening, bound: usize) -> Reader {
+        let messages = |framing| Reader::Messages(Framer::holding(framing, bound));
+        match (opening, self) {
+            (_, Self::Unread(reason)) => Reader::Unread(reason),
+            (Opening::Events, _) => messages(Framing::Sse),
+            // What calls itself a stream of events and is one JSON text is most often an error.
+            (Opening::Object | Opening::Array, Self::Messages(Framing::Sse) | Self::Document | Self::Errors)
+            | (Opening::Object, Self::Messages(Framing::Array)) => Reader::Document,
+            (_, Self::Messages(framing)) => messages(framing),
+            (Opening::Other, Self::Document) => Reader::Document,
+            (_, Self::Undecided | Self::Errors) => Reader::Unread(unread::TYPE),
+        }
     }
 }
 
@@ -297,16 +339,16 @@ fn ends_with_json(essence: &str) -> bool {
 }
 
 impl Observer {
-    /// Counts the message that is not complete. Without room for it, it passes unread.
-    fn count(&mut self, claim: &mut Claim, decoder: usize, out: &mut Vec<u8>) {
+    /// Counts the message that is not complete. Without room for it, it is read as it passes.
+    fn count(&mut self, claim: &mut Claim, decoder: usize) {
         let Reader::Messages(framer) = &mut self.reader else { return };
         if claim.resize(framer.allocated().saturating_add(decoder)) {
             return;
         }
-        let hide = &mut self.hide;
+        let collector = &mut self.collector;
         framer.shed(&mut |part| {
-            if let Some(hide) = hide {
-                hide.pass(&part, false, out);
+            if let Some(Run::Data(data)) = part.run {
+                collector.feed(data);
             }
         });
         // A decoder that finds no room beside it is small, and goes on.
@@ -321,9 +363,57 @@ impl Observer {
         clock: Clock<'_>,
         out: &mut Vec<u8>,
     ) {
-        let Self { reader, collector, times, estimate, hide, copy } = self;
+        if let Some(hide) = &mut self.hide {
+            hide.start();
+        }
+        let mut started = None;
+        if let Reader::Undecided { by_type, start } = &mut self.reader {
+            let known = if start.is_empty() { opening(chunk, end) } else { None };
+            let known = known.or_else(|| {
+                start.extend_from_slice(chunk);
+                opening(start, end)
+            });
+            let Some(known) = known else {
+                if let Some(hide) = &mut self.hide {
+                    hide.feed(chunk, out);
+                }
+                return;
+            };
+            started = Some(core::mem::take(start)).filter(|start| !start.is_empty());
+            self.reader = by_type.reader(known, self.bound);
+            self.copy = self.copy.take().filter(|_| matches!(self.reader, Reader::Document));
+        }
+        let is_events = matches!(&self.reader, Reader::Messages(framer) if framer.is_sse());
+        let passes = match &started {
+            Some(start) => {
+                self.observe(start, end, capture, clock);
+                false
+            }
+            None => self.observe(chunk, end, capture, clock),
+        };
+        let Some(hide) = &mut self.hide else { return };
+        if !is_events {
+            hide.feed(chunk, out);
+            hide.release(out);
+            if !hide.differs() {
+                self.hide = None;
+            }
+            return;
+        }
+        // Most of a stream is text, of which nothing is to be hidden.
+        if !(passes && hide.is_idle()) {
+            hide.feed(chunk, out);
+        }
+        if end {
+            hide.finish(out);
+        }
+    }
+
+    /// Reads the next bytes; tells whether they were seen at a glance to be whole events that tell nothing.
+    fn observe(&mut self, chunk: &[u8], end: bool, capture: &mut Option<&mut Capture>, clock: Clock<'_>) -> bool {
+        let Self { reader, collector, times, estimate, copy, .. } = self;
         match reader {
-            Reader::Unread(_) => {}
+            Reader::Unread(_) | Reader::Undecided { .. } => false,
             Reader::Document => {
                 collector.feed(chunk);
                 if let Some(copy) = copy {
@@ -332,30 +422,31 @@ impl Observer {
                 if end {
                     collector.finish_document();
                 }
+                false
             }
             Reader::Messages(framer) => {
-                if let Some(hide) = hide {
-                    hide.differs = framer.pending().len() != hide.released;
-                }
                 let passes = capture.is_none() && framer.is_whole(chunk) && !collector.may_learn(chunk);
-                let mut part = |part: Part<'_>| {
-                    let seen = match &part.message {
-                        Some(message) => {
-                            if let Some(capture) = capture {
-                                capture.event(&message.data);
-                            }
-                            let seen = collector.message(message.event, &message.data);
-                            times.note(seen, clock);
-                            estimate.message(seen, collector.text());
-                            seen
+                let mut part = |part: Part<'_>| match (part.message, part.run) {
+                    (Some(message), _) => {
+                        if let Some(capture) = capture {
+                            capture.event(&message.data);
                         }
-                        None => Seen::default(),
-                    };
-                    if let Some(hide) = hide {
-                        hide.pass(&part, seen.usage_only, out);
+                        let seen = if message.error {
+                            collector.error(message.event, &message.data)
+                        } else {
+                            collector.message(message.event, &message.data)
+                        };
+                        times.note(seen, clock);
+                        estimate.message(seen, collector.take_text());
                     }
+                    (None, Some(Run::Data(data))) => collector.feed(data),
+                    (None, Some(Run::End { event, error })) => {
+                        let seen = if error { collector.end_error(event) } else { collector.end_message(event) };
+                        times.note(seen, clock);
+                        estimate.message(seen, collector.take_text());
+                    }
+                    (None, None) => {}
                 };
-                // Most of a stream is text, of which nothing is to be learned.
                 if !passes {
                     framer.feed(chunk, &mut part);
                 }
@@ -365,9 +456,7 @@ impl Observer {
                 if passes {
                     estimate.passed(framer.count(chunk));
                 }
-                if let Some(hide) = hide {
-                    hide.release(framer.pending(), out);
-                }
+                passes
             }
         }
     }
@@ -383,38 +472,3 @@ impl Times {
         }
     }
 }
-
-impl Hide {
-    fn pass(&mut self, part: &Part<'_>, usage_only: bool, out: &mut Vec<u8>) {
-        let hides =
-            if part.continues { self.hid } else { usage_only && self.released == 0 && part.raw.len() <= MAX_HIDDEN };
-        if !hides {
-            out.extend_from_slice(part.raw.get(self.released..).unwrap_or_default());
-        }
-        self.differs |= hides;
-        self.hid = hides;
-        (self.released, self.searched) = (0, 0);
-    }
-
-    /// Lets go what cannot be an event that is taken out, whatever follows. The rest waits: a client can do nothing with
-    /// half an event.
-    fn release(&mut self, pending: &[u8], out: &mut Vec<u8>) {
-        if pending.is_empty() {
-            return;
-        }
-        // One may have begun in what was searched before.
-        let longest = OTHERS.iter().map(|other| other.len()).max().unwrap_or_default();
-        let unsearched = pending.get(self.searched.saturating_sub(longest)..).unwrap_or(pending);
-        self.searched = pending.len();
-        let may_be_hidden = || OTHERS.iter().all(|other| memchr::memmem::find(unsearched, other).is_none());
-        if self.released == 0 && pending.len() <= MAX_HIDDEN && may_be_hidden() {
-            self.differs = true;
-            return;
-        }
-        out.extend_from_slice(pending.get(self.released..).unwrap_or_default());
-        self.released = pending.len();
-    }
-}
-
-/// Stand in no event that only carries usage: a choice, and the end of a stream, which some send without its empty line.
-const OTHERS: [&[u8]; 2] = [b"\"choices\":[{", b"[DONE]"];

@@ -553,6 +553,12 @@ fn a_usage_chunk_that_was_not_asked_for_is_counted_and_not_sent() {
         ("", STREAM.replace(usage, "")),
         (",\"stream_options\":{\"include_usage\":false}", STREAM.replace(usage, "")),
         (",\"stream_options\":{\"include_usage\":true}", STREAM.to_owned()),
+        // reports F5: OpenRouter's way to ask.
+        (",\"usage\":{\"include\":true}", STREAM.to_owned()),
+        (",\"usage\":{\"include\":true},\"stream_options\":{\"x\":1}", STREAM.to_owned()),
+        (",\"stream_options\":{\"x\":1},\"usage\":{\"include\":true}", STREAM.to_owned()),
+        (",\"usage\":{\"include\":false}", STREAM.replace(usage, "")),
+        (",\"usage\":null", STREAM.replace(usage, "")),
     ] {
         let body = format!("{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\"}}],\"stream\":true{options}}}");
         for size in [1, 7, 100, STREAM.len()] {
@@ -584,7 +590,7 @@ fn half_an_event_waits_only_for_as_long_as_it_may_be_taken_out() {
         (":[{\"delta\":", "data: {\"choices\":[{\"delta\":"),
         ("{}}]}\n", "{}}]}\n"),
         ("\ndata: {\"choices\":[", "\n"),
-        ("],\"usage\":{}}\n\n", ""),
+        ("],\"usage\":{\"prompt_tokens\":1}}\n\n", ""),
     ] {
         let passed = exchange.on_response_chunk(chunk.as_bytes(), false, &|| 0).unwrap_or(chunk.as_bytes());
         assert_eq!(core::str::from_utf8(passed).unwrap(), sent, "{chunk}");

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::{Cut, MAX_MESSAGE, Message};
+use super::long::data;
+use super::{Cut, Message, Part, other};
 
 /// The two lengths and their checksum, in bytes.
 const PRELUDE: usize = 12;
@@ -26,8 +27,9 @@ pub(super) struct Aws {
 impl Aws {
     pub(super) const START: Self = Self { left: 0 };
 
-    /// Looks for the end of the frame in bytes that are not none; those that are held are its start.
-    pub(super) fn cut(&mut self, held: &[u8], rest: &[u8]) -> Cut {
+    /// Looks for the end of the frame in bytes that are not none; those that are held are its start. A frame that is
+    /// longer than the bound is told at once, and again looked at from where it stands.
+    pub(super) fn cut(&mut self, held: &[u8], rest: &[u8], bound: usize) -> Cut {
         if self.left == 0 {
             let mut prelude = [0; PRELUDE];
             let mut bytes = held.iter().chain(rest);
@@ -37,7 +39,7 @@ impl Aws {
             }
             let Some(length) = length(&prelude) else { return Cut::Broken };
             self.left = length.saturating_sub(held.len());
-            if length > MAX_MESSAGE {
+            if length > bound {
                 return Cut::Long;
             }
         }
@@ -64,20 +66,103 @@ pub(super) fn is_intact(frame: &[u8]) -> bool {
         .is_some_and(|(content, checksum)| crc32(content) == u32::from_be_bytes(*checksum))
 }
 
-/// The message in a complete frame, if it has a name.
-///
-/// Events, exceptions and errors each have a header of their own for it, so `:message-type` tells nothing more. An
-/// error has no payload.
+/// The message in a complete frame, if it has a name. An error has no payload.
 pub(super) fn message(frame: &[u8]) -> Option<Message<'_>> {
     let (content, _) = frame.split_last_chunk::<CHECKSUM>()?;
     let (prelude, content) = content.split_at_checked(PRELUDE)?;
+    let (headers, payload) = content.split_at_checked(headers_of(prelude)?)?;
+    let (event, error) = name(headers)?;
+    Some(Message { event, error, data: Cow::Borrowed(payload) })
+}
+
+/// The length of the headers, which stands in the prelude.
+fn headers_of(prelude: &[u8]) -> Option<usize> {
     let (_, length) = prelude.first_chunk::<8>()?.split_last_chunk::<4>()?;
-    let (mut headers, payload) = content.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    usize::try_from(u32::from_be_bytes(*length)).ok()
+}
+
+/// The name in the headers of a frame, and whether it is that of an exception or error.
+///
+/// Events, exceptions and errors each have a header of their own for it, so `:message-type` tells nothing more.
+fn name(mut headers: &[u8]) -> Option<(&[u8], bool)> {
     loop {
         let header = header(&mut headers)?;
-        if header.kind == STRING && matches!(header.name, b":event-type" | b":exception-type" | b":error-code") {
-            return Some(Message { event: header.value, data: Cow::Borrowed(payload) });
+        if header.kind == STRING {
+            match header.name {
+                b":event-type" => return Some((header.value, false)),
+                b":exception-type" | b":error-code" => return Some((header.value, true)),
+                _ => {}
+            }
         }
+    }
+}
+
+/// How long the headers of a frame may be that is too long to be held, in bytes. Those of Bedrock have a hundred.
+const MAX_HEADERS: usize = 4 * 1024;
+
+/// Where in a frame the next byte is that is too long to be held.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Frame {
+    /// The prelude and the headers, up to their end.
+    head: Vec<u8>,
+    /// How many bytes of the payload are to come, once the headers are known.
+    payload: Option<usize>,
+    crc: Crc,
+    /// The checksum at the end of the frame.
+    checksum: Vec<u8>,
+}
+
+impl Frame {
+    /// Hands out the next bytes of the frame.
+    pub(super) fn feed(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Part<'_>)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let wanted = match self.payload {
+                None => self.head_length().saturating_sub(self.head.len()),
+                Some(0) => rest.len(),
+                Some(left) => left,
+            };
+            let (piece, behind) = rest.split_at_checked(wanted.max(1)).unwrap_or((rest, &[]));
+            rest = behind;
+            match &mut self.payload {
+                None => {
+                    self.crc.feed(piece);
+                    self.head.extend_from_slice(piece);
+                    other(piece, sink);
+                    if self.head.len() > PRELUDE.saturating_sub(1) && self.head.len() >= self.head_length() {
+                        let length = self.head.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+                        self.payload = Some(length.saturating_sub(self.head.len()).saturating_sub(CHECKSUM));
+                    }
+                }
+                Some(0) => {
+                    let room = CHECKSUM.saturating_sub(self.checksum.len());
+                    self.checksum.extend_from_slice(piece.get(..room).unwrap_or(piece));
+                    other(piece, sink);
+                }
+                Some(left) => {
+                    *left = left.saturating_sub(piece.len());
+                    self.crc.feed(piece);
+                    if self.name().is_some() { data(piece, piece, sink) } else { other(piece, sink) }
+                }
+            }
+        }
+    }
+
+    /// How long prelude and headers are, as far as that is known. Headers that are too long are read as payload of a frame
+    /// without a name.
+    fn head_length(&self) -> usize {
+        let headers = self.head.first_chunk::<PRELUDE>().and_then(|prelude| headers_of(prelude));
+        PRELUDE.saturating_add(headers.unwrap_or(0).min(MAX_HEADERS))
+    }
+
+    fn name(&self) -> Option<(&[u8], bool)> {
+        name(self.head.get(PRELUDE..)?)
+    }
+
+    /// The end of the frame: its name, whether that is an error's, and whether it is intact.
+    pub(super) fn end(&self) -> (&[u8], bool, bool) {
+        let (event, error) = self.name().unwrap_or((&[], false));
+        (event, error, self.checksum == self.crc.value().to_be_bytes())
     }
 }
 
@@ -154,18 +239,40 @@ const fn divide(mut remainder: u32, mut bits: u32) -> u32 {
 
 /// The CRC-32 of gzip (RFC 1952, 8).
 fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    let (words, rest) = bytes.as_chunks();
-    for word in words {
-        let mut bits = crc ^ u32::from_le_bytes(*word);
-        crc = 0;
-        for numbers in &HALVES {
-            crc ^= numbers.get((bits & 15) as usize).copied().unwrap_or_default();
-            bits >>= 4;
+    let mut crc = Crc::default();
+    crc.feed(bytes);
+    crc.value()
+}
+
+/// The same of bytes that come in pieces.
+#[derive(Clone, Copy, Debug)]
+struct Crc(u32);
+
+impl Default for Crc {
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
+
+impl Crc {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut crc = self.0;
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            let mut bits = crc ^ u32::from_le_bytes(*word);
+            crc = 0;
+            for numbers in &HALVES {
+                crc ^= numbers.get((bits & 15) as usize).copied().unwrap_or_default();
+                bits >>= 4;
+            }
         }
+        for &byte in rest {
+            crc = divide(crc ^ u32::from(byte), u8::BITS);
+        }
+        self.0 = crc;
     }
-    for &byte in rest {
-        crc = divide(crc ^ u32::from(byte), u8::BITS);
+
+    const fn value(self) -> u32 {
+        !self.0
     }
-    !crc
 }

@@ -15,5 +15,5 @@ pub(super) fn cut(rest: &[u8]) -> Cut {
 pub(super) fn message(raw: &[u8]) -> Option<Message<'_>> {
     let line = raw.strip_suffix(b"\n").unwrap_or(raw);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    (!line.trim_ascii_start().is_empty()).then_some(Message { event: &[], data: Cow::Borrowed(line) })
+    (!line.trim_ascii_start().is_empty()).then_some(Message { event: &[], error: false, data: Cow::Borrowed(line) })
 }

@@ -109,7 +109,7 @@ pub(super) fn message(raw: &[u8]) -> Option<Message<'_>> {
             event = value;
         }
     }
-    Some(Message { event, data: data? })
+    Some(Message { event, error: false, data: data? })
 }
 
 /// The value of the field, if the line has that name.

@@ -19,7 +19,7 @@ fn read(framing: Framing, chunks: &[&[u8]]) -> (String, bool) {
     let mut sink = |part: Part<'_>| {
         raw.extend_from_slice(part.raw);
         match part.message {
-            Some(Message { event, data }) => {
+            Some(Message { event, data, .. }) => {
                 parts += &format!("{}<{}>", event.escape_ascii(), data.escape_ascii());
             }
             None if part.continues => parts += "+",
@@ -322,72 +322,98 @@ fn impossible_lengths_end_the_framing() {
     }
 }
 
-/// How streams read that begin with a message of this many bytes, cut here and there; then its `(…)` is left out.
+/// How streams read that begin with a message of this many bytes, cut here and there; its `(…)` is left out, and a long
+/// message reads the same whether it is shown as one or in runs.
 fn reads_long(framing: Framing, stream: &[u8], length: usize, expected: &str) {
     let cut = |cuts: &[usize]| {
         let mut framer = Framer::new(framing);
         let (mut given, mut parts, mut from) = (0, String::new(), 0);
         let mut pending = 0;
+        let mut runs = Vec::new();
+        let says = |data: &[u8]| if data.len() > 9 { "long".to_owned() } else { data.escape_ascii().to_string() };
+        let mut sink = |part: Part<'_>, given: &mut usize| {
+            *given += part.raw.len();
+            match (part.message, part.run) {
+                (Some(message), _) => parts += &format!("{}<{}>", message.event.escape_ascii(), says(&message.data)),
+                (None, Some(Run::Data(data))) => runs.extend_from_slice(data),
+                (None, Some(Run::End { event, .. })) => {
+                    assert!(runs.len() > MAX_HELD - 100 && !runs.trim_ascii().is_empty(), "{}", runs.len());
+                    parts += &format!("{}<{}>", event.escape_ascii(), says(&core::mem::take(&mut runs)));
+                }
+                (None, None) => {}
+            }
+        };
         for to in cuts.iter().copied().chain([stream.len()]) {
-            framer.feed(&stream[from..to], &mut |part| {
-                given += part.raw.len();
-                let Some(message) = part.message else { return };
-                let data = if message.data.len() > 9 { b"long" } else { &message.data[..] };
-                parts += &format!("{}<{}>", message.event.escape_ascii(), data.escape_ascii());
-            });
+            framer.feed(&stream[from..to], &mut |part| sink(part, &mut given));
             pending = pending.max(framer.pending().len());
             assert_eq!(given + framer.pending().len(), to);
             from = to;
         }
-        assert!(pending <= MAX_MESSAGE);
-        assert_eq!(framer.overflowed(), length > MAX_MESSAGE);
+        framer.finish(&mut |part| sink(part, &mut given));
+        assert!(pending <= MAX_HELD);
+        assert!(!framer.overflowed());
+        assert!(runs.is_empty());
         parts
     };
-    for cuts in
-        [&[][..], &[1], &[13, MAX_MESSAGE], &[length - 2, length - 1], &[length], &[9, MAX_MESSAGE - 1, length + 1]]
-    {
+    for cuts in [&[][..], &[1], &[13, MAX_HELD], &[length - 2, length - 1], &[length], &[9, MAX_HELD - 1, length + 1]] {
         assert_eq!(cut(cuts), expected, "{framing:?} of {length} bytes, cut at {cuts:?}");
     }
-    let pieces: Vec<usize> = (0..stream.len()).step_by(16 * 1024).collect();
-    assert_eq!(cut(&pieces), expected, "{framing:?} of {length} bytes, in pieces");
+    for size in [1, 7, 16 * 1024] {
+        let pieces: Vec<usize> = (0..stream.len()).step_by(size).collect();
+        assert_eq!(cut(&pieces), expected, "{framing:?} of {length} bytes, in pieces of {size}");
+    }
 }
 
 #[test]
-fn a_message_that_is_too_long_passes_and_the_next_one_is_found() {
-    for length in [MAX_MESSAGE, MAX_MESSAGE + 1, MAX_MESSAGE + 100_000] {
-        let shown = if length > MAX_MESSAGE { "" } else { "<long>" };
+fn a_message_that_is_too_long_to_be_held_is_shown_in_runs() {
+    for length in [MAX_HELD, MAX_HELD + 1, MAX_HELD + 100_000] {
         let filled = |start: &str, end: &str, rest: &str| {
             let filler = "x".repeat(length - start.len() - end.len());
             [start, &filler, end, rest].concat().into_bytes()
         };
         let sse = filled("data: ", "\n\n", "data: a\n\n");
-        reads_long(Framing::Sse, &sse, length, &format!("{shown}<a>"));
+        reads_long(Framing::Sse, &sse, length, "<long><a>");
+        let named = filled("id: 7\nevent: e\ndata:", "\n\n", "data: a\n\n");
+        reads_long(Framing::Sse, &named, length, "e<long><a>");
+        let behind = filled("data: ", "\nevent:e\n: c\nretry\n\n", "data: a\n\n");
+        reads_long(Framing::Sse, &behind, length, "e<long><a>");
         let crlf = filled("data: ", "\r\n\r", "\ndata: a\r\n\r\n");
-        reads_long(Framing::Sse, &crlf, length, &format!("{shown}<a>"));
+        reads_long(Framing::Sse, &crlf, length, "<long><a>");
         let lines = filled("", "\n", "a\n");
-        reads_long(Framing::Lines, &lines, length, &format!("{shown}<a>"));
+        reads_long(Framing::Lines, &lines, length, "<long><a>");
         let mut array = filled("{\"a\":\"", "\"}", ",1]");
         array.insert(0, b'[');
-        reads_long(Framing::Array, &array, length, &format!("{shown}<1>"));
+        reads_long(Framing::Array, &array, length, "<long><1>");
         let mut scalars = filled("1", "1", ",1]");
         scalars.insert(0, b'[');
-        reads_long(Framing::Array, &scalars, length, &format!("{shown}<1>"));
+        reads_long(Framing::Array, &scalars, length, "<long><1>");
         let headers = header(":event-type", "e");
         let mut frames = frame(&headers, "x".repeat(length - headers.len() - 16).as_bytes());
         frames.extend(event(":event-type", "a", "b"));
-        let shown = if shown.is_empty() { "" } else { "e<long>" };
-        reads_long(Framing::AwsEvents, &frames, length, &format!("{shown}a<b>"));
+        reads_long(Framing::AwsEvents, &frames, length, "e<long>a<b>");
     }
 }
 
 #[test]
-fn a_long_frame_passes_at_once() {
-    let mut framer = Framer::new(Framing::AwsEvents);
-    let frame = frame(b"", &vec![0; MAX_MESSAGE]);
-    let mut given = 0;
-    framer.feed(&frame[..20], &mut |part| given += part.raw.len());
-    assert_eq!((given, framer.pending()), (20, &b""[..]));
-    assert!(framer.overflowed());
+fn a_long_frame_is_checked_like_a_short_one() {
+    for (damaged, error) in [(false, false), (false, true), (true, false)] {
+        let name = if error { ":error-code" } else { ":event-type" };
+        let mut frame = frame(&header(name, "e"), &vec![b' '; MAX_HELD]);
+        if damaged {
+            *frame.last_mut().unwrap() ^= 1;
+        }
+        let mut framer = Framer::new(Framing::AwsEvents);
+        let mut ends = Vec::new();
+        for piece in frame.chunks(1000) {
+            framer.feed(piece, &mut |part| {
+                if let Some(Run::End { event, error }) = part.run {
+                    ends.push((event.to_vec(), error));
+                }
+            });
+        }
+        assert_eq!(ends, [(b"e".to_vec(), error)]);
+        assert_eq!(framer.overflowed(), damaged);
+    }
 }
 
 #[test]

@@ -6,29 +6,61 @@ pub(super) const BLOCK: usize = 64;
 /// What blocks are asked for. Made once for many of them.
 pub(super) use lanes::{Brackets, Marks};
 
-/// A block, and the byte behind it.
-const WINDOW: usize = BLOCK + 1;
+/// How far behind its first byte a clue reaches, in bytes.
+const REACH: usize = 6;
 
-/// Pairs of neighbouring bytes that are sought together. One that is rare stands for a word that holds it.
+/// A block, and what a clue that begins in it may reach.
+const WINDOW: usize = BLOCK + REACH;
+
+/// How far behind the first byte of an ending the quote is that ends the key.
+const END_OF_KEY: usize = 3;
+
+/// How far behind the first byte of an ending the quote may be that starts the text, at most [`REACH`]: without a space
+/// behind the colon, and with one.
+const START_OF_TEXT: [usize; 2] = [5, 6];
+
+/// How many pairs of bytes are sought together.
+const PAIRS: usize = 3;
+
+/// What is sought together in one look: pairs of neighbouring bytes, and one ending of a key with the start of a text
+/// behind it. One that is rare stands for a word that holds it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pairs<const N: usize>(pub(crate) [[u8; 2]; N]);
+pub(crate) struct Clues {
+    /// Two bytes that follow each other.
+    pub(crate) pairs: [[u8; 2]; PAIRS],
+    /// The first of the last three bytes of a key behind which a text follows: `s` for `son":"`.
+    pub(crate) ending: u8,
+}
 
-impl<const N: usize> Pairs<N> {
-    /// Whether one of them stands anywhere in these bytes.
+impl Clues {
+    /// Whether one of them stands in these bytes. One that begins in the last [`REACH`] bytes is not seen: no member of an
+    /// object has its key there.
     pub(crate) fn stand_in(&self, bytes: &[u8]) -> bool {
-        let Some(last) = bytes.last_chunk::<WINDOW>() else {
-            return bytes.windows(2).any(|two| self.0.iter().any(|pair| pair == two));
+        let Some(last) = bytes.len().checked_sub(WINDOW) else {
+            return bytes.windows(REACH.saturating_add(1)).any(|window| self.begin(window));
         };
-        let finder = lanes::PairFinder::new(&self.0);
-        let mut rest = bytes;
-        while let Some(window) = rest.first_chunk::<WINDOW>() {
+        let finder = lanes::ClueFinder::new(self);
+        let mut at = 0_usize;
+        // The last window has some bytes again.
+        while let Some(window) = bytes.get(at.min(last)..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
             if finder.any(window) {
                 return true;
             }
-            rest = rest.get(BLOCK..).unwrap_or_default();
+            if at >= last {
+                break;
+            }
+            at = at.saturating_add(BLOCK);
         }
-        // What is left of them, and some bytes again.
-        finder.any(last)
+        false
+    }
+
+    /// Whether one of them begins with the first of these bytes.
+    fn begin(&self, bytes: &[u8]) -> bool {
+        let is_quote = |at: usize| bytes.get(at) == Some(&b'"');
+        self.pairs.iter().any(|pair| bytes.starts_with(pair))
+            || (bytes.first() == Some(&self.ending)
+                && is_quote(END_OF_KEY)
+                && START_OF_TEXT.iter().any(|at| is_quote(*at)))
     }
 }
 
@@ -40,7 +72,7 @@ pub(super) const fn is_bracket_or_quote(byte: u8) -> bool {
 /// Sixteen bytes at a time.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes {
-    use super::{BLOCK, WINDOW};
+    use super::{BLOCK, Clues, END_OF_KEY, PAIRS, START_OF_TEXT, WINDOW};
     use core::arch::wasm32::{
         i8x16_bitmask, u8x16, u8x16_eq, u8x16_le, u8x16_min, u8x16_splat, u8x16_swizzle, u16x8_shr, u64x2, v128,
         v128_and, v128_any_true, v128_or, v128_xor,
@@ -161,25 +193,43 @@ mod lanes {
         }
     }
 
-    /// The same for [`Pairs`](super::Pairs).
-    pub(in crate::json) struct PairFinder<const N: usize>([[v128; 2]; N]);
+    /// The same for [`Clues`](super::Clues).
+    pub(in crate::json) struct ClueFinder {
+        pairs: [[v128; 2]; PAIRS],
+        ending: v128,
+        quote: v128,
+    }
 
-    impl<const N: usize> PairFinder<N> {
-        #[inline]
-        pub(in crate::json) fn new(pairs: &[[u8; 2]; N]) -> Self {
-            Self(pairs.map(|pair| pair.map(|byte| black_box(u8x16_splat(byte)))))
+    impl ClueFinder {
+        #[inline(always)]
+        pub(in crate::json) fn new(clues: &Clues) -> Self {
+            let each = |byte| black_box(u8x16_splat(byte));
+            Self { pairs: clues.pairs.map(|pair| pair.map(each)), ending: each(clues.ending), quote: each(b'"') }
         }
 
-        /// Whether one of the pairs is in here.
-        #[inline]
+        /// Whether one of them begins in the first bytes of this.
+        // Inlined, so that what is compared with stays in registers.
+        #[inline(always)]
         pub(in crate::json) fn any(&self, window: &[u8; WINDOW]) -> bool {
-            let ((firsts, _), (_, seconds)) = (window.as_chunks::<16>(), window.as_rchunks::<16>());
-            let found = firsts.iter().zip(seconds).fold(u8x16_splat(0), |found, (first, second)| {
-                let (first, second) = (load(first), load(second));
-                let pair = |[a, b]: &[v128; 2]| v128_and(u8x16_eq(first, *a), u8x16_eq(second, *b));
-                self.0.iter().fold(found, |found, both| v128_or(found, pair(both)))
-            });
-            v128_any_true(found)
+            let near = v128_or(self.at::<0>(window), self.at::<16>(window));
+            v128_any_true(v128_or(near, v128_or(self.at::<32>(window), self.at::<48>(window))))
+        }
+
+        /// Where among sixteen bytes one of them begins.
+        #[inline(always)]
+        fn at<const PLACE: usize>(&self, window: &[u8; WINDOW]) -> v128 {
+            let bytes = |distance: usize| {
+                let bytes = window.get(PLACE.wrapping_add(distance)..).and_then(|rest| rest.first_chunk());
+                bytes.map_or(u8x16_splat(0), load)
+            };
+            let is_quote = |distance| u8x16_eq(bytes(distance), self.quote);
+            let (first, second) = (bytes(0), bytes(1));
+            let [near, far] = START_OF_TEXT;
+            let key = v128_and(u8x16_eq(first, self.ending), is_quote(END_OF_KEY));
+            let ending = v128_and(key, v128_or(is_quote(near), is_quote(far)));
+            let pair = |[a, b]: &[v128; 2]| v128_and(u8x16_eq(first, *a), u8x16_eq(second, *b));
+            let [one, two, three] = &self.pairs;
+            v128_or(v128_or(ending, pair(one)), v128_or(pair(two), pair(three)))
         }
     }
 
@@ -201,7 +251,7 @@ mod lanes {
 /// One byte at a time.
 #[cfg(any(not(all(target_arch = "wasm32", target_feature = "simd128")), test))]
 mod bytes {
-    use super::{BLOCK, WINDOW};
+    use super::{BLOCK, Clues, REACH, WINDOW};
 
     /// Nothing has to be made for it.
     pub(in crate::json) struct Marks;
@@ -248,16 +298,16 @@ mod bytes {
     }
 
     /// As [`Marks`].
-    pub(in crate::json) struct PairFinder<'p, const N: usize>(&'p [[u8; 2]; N]);
+    pub(in crate::json) struct ClueFinder<'c>(&'c Clues);
 
-    impl<'p, const N: usize> PairFinder<'p, N> {
-        pub(in crate::json) const fn new(pairs: &'p [[u8; 2]; N]) -> Self {
-            Self(pairs)
+    impl<'c> ClueFinder<'c> {
+        pub(in crate::json) const fn new(clues: &'c Clues) -> Self {
+            Self(clues)
         }
 
-        /// Whether one of the pairs is in here.
+        /// Whether one of them begins in the first bytes of this.
         pub(in crate::json) fn any(&self, window: &[u8; WINDOW]) -> bool {
-            window.windows(2).any(|two| self.0.iter().any(|pair| pair == two))
+            window.windows(REACH.saturating_add(1)).any(|bytes| self.0.begin(bytes))
         }
     }
 
@@ -270,7 +320,7 @@ use bytes as lanes;
 
 #[cfg(test)]
 mod tests {
-    use super::bytes::{Brackets as BracketsOneByOne, Marks as OneByOne, PairFinder as PairsOneByOne};
+    use super::bytes::{Brackets as BracketsOneByOne, ClueFinder as CluesOneByOne, Marks as OneByOne};
     use super::*;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -306,26 +356,33 @@ mod tests {
     }
 
     #[test]
-    fn finds_pairs_wherever_they_stand() {
-        let pairs = Pairs([*b"ok", *b"rr"]);
+    fn finds_clues_wherever_they_begin_but_at_the_very_end() {
+        let clues = Clues { pairs: [*b"ok", *b"rr", *b"qq"], ending: b's' };
         for length in 0..3 * BLOCK {
             let mut bytes = vec![b'k'; length];
-            assert!(!pairs.stand_in(&bytes), "{length}");
-            for place in 1..length {
-                for pair in [b"ok", b"rr"] {
-                    bytes[place - 1..=place].copy_from_slice(pair);
-                    assert!(pairs.stand_in(&bytes), "{length}, at {place}");
+            assert!(!clues.stand_in(&bytes), "{length}");
+            for place in 0..length {
+                for clue in ["ok", "rr", "son\":\"", "son\": \""] {
+                    let end = (place + clue.len()).min(length);
+                    bytes[place..end].copy_from_slice(&clue.as_bytes()[..end - place]);
+                    assert_eq!(clues.stand_in(&bytes), place + REACH < length, "{length}, {clue} at {place}");
                     if let Some(window) = bytes.last_chunk() {
-                        let expected = PairsOneByOne::new(&pairs.0).any(window);
-                        assert_eq!(lanes::PairFinder::new(&pairs.0).any(window), expected, "{length}, at {place}");
+                        let expected = CluesOneByOne::new(&clues).any(window);
+                        assert_eq!(lanes::ClueFinder::new(&clues).any(window), expected, "{length}, {clue} at {place}");
                     }
+                    bytes[place..end].fill(b'k');
                 }
-                bytes[place - 1..=place].copy_from_slice(b"kk");
+                for other in ["son\":n", "sxn\"\"", "xon\":\""] {
+                    let end = (place + other.len()).min(length);
+                    bytes[place..end].copy_from_slice(&other.as_bytes()[..end - place]);
+                    assert!(!clues.stand_in(&bytes), "{length}, {other} at {place}");
+                    bytes[place..end].fill(b'k');
+                }
             }
             // Halves that are no neighbours.
             bytes.fill(b'r');
             bytes.iter_mut().step_by(2).for_each(|byte| *byte = b'o');
-            assert!(!pairs.stand_in(&bytes), "{length}");
+            assert!(!clues.stand_in(&bytes), "{length}");
         }
     }
 }

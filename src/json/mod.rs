@@ -56,7 +56,7 @@ mod string;
 pub mod tree;
 mod walk;
 
-pub(crate) use block::Pairs;
+pub(crate) use block::Clues;
 pub use edit::{Appender, Edit, Editor, Members, Output, Splice, Wants, apply, edit, splices};
 pub use error::{Error, ErrorKind};
 pub(crate) use items::{Item, Items, around, skip_space, split_value};

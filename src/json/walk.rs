@@ -128,8 +128,10 @@ enum State {
     OtherText,
     /// Within a number or literal that is asked for.
     Scalar,
-    /// The document has ended or is not JSON.
+    /// The document has ended.
     Over,
+    /// It is not JSON.
+    Broken,
 }
 
 impl Walker {
@@ -162,21 +164,35 @@ impl Walker {
     /// Whether nothing more can come of this document: it has ended, or is not JSON.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        matches!(self.state, State::Over | State::Broken)
     }
 
-    /// Takes the next bytes of the document. What stands after its end is ignored.
-    pub fn feed(&mut self, chunk: &[u8], visit: Visit<'_>) {
+    /// Whether this is not JSON.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    /// Whether a document has begun and has not ended yet.
+    #[must_use]
+    pub fn is_within(&self) -> bool {
+        !self.is_over() && (self.state != State::Value || !self.open.is_empty())
+    }
+
+    /// Takes the next bytes of the document. Gives what stands behind its end, or behind what is not JSON; nothing where
+    /// the document may go on.
+    pub fn feed<'a>(&mut self, chunk: &'a [u8], visit: Visit<'_>) -> &'a [u8] {
         let mut rest = chunk;
         while !rest.is_empty() {
             rest = match self.state {
-                State::Over => return,
+                State::Over | State::Broken => return rest,
                 State::Skip => self.skip(rest, visit),
                 State::SkipText | State::KeyText | State::ValueText | State::OtherText => self.text(rest, visit),
                 State::Scalar => self.scalar(rest, visit),
                 State::Value | State::Key | State::Colon | State::After => self.structure(rest, visit),
             };
         }
+        rest
     }
 
     /// Ends the document. A scalar that is the whole document is reported now; one that is cut off within an object or
@@ -207,8 +223,8 @@ impl Walker {
                 (State::Key | State::After, b'}') => self.leave(false, visit),
                 (State::Value | State::After, b']') => self.leave(true, visit),
                 (State::After, b',') => self.next(),
-                (State::Value, b',' | b':' | b'}') | (State::Key | State::Colon, _) => self.state = State::Over,
-                (State::After, b'"' | b'{' | b'[' | b':') => self.state = State::Over,
+                (State::Value, b',' | b':' | b'}') | (State::Key | State::Colon, _) => self.state = State::Broken,
+                (State::After, b'"' | b'{' | b'[' | b':') => self.state = State::Broken,
                 (State::Value, _) if self.leaf().is_some() => {
                     self.state = State::Scalar;
                     return rest;
@@ -262,7 +278,7 @@ impl Walker {
                 self.report(Value::Close, visit);
                 self.ended();
             }
-            _ => self.state = State::Over,
+            _ => self.state = State::Broken,
         }
     }
 
@@ -276,7 +292,7 @@ impl Walker {
         (self.state, self.at) = match self.open.last() {
             Some(level) if level.array => (State::Value, self.paths.get(level.node).map_or(NONE, |node| node.element)),
             Some(_) => (State::Key, NONE),
-            None => (State::Over, NONE),
+            None => (State::Broken, NONE),
         };
     }
 
@@ -297,7 +313,7 @@ impl Walker {
                 b'{' | b'[' => match self.below.checked_add(1) {
                     Some(below) => self.below = below,
                     None => {
-                        self.state = State::Over;
+                        self.state = State::Broken;
                         return rest;
                     }
                 },

@@ -5,7 +5,7 @@ use crate::json::Node;
 use crate::usage::Detail;
 
 /// Those that are objects: they stand within another one only.
-const OBJECTS: [&str; 2] = ["input_token_details", "output_token_details"];
+const OBJECTS: [&str; 3] = ["billed_details", "input_token_details", "output_token_details"];
 
 /// What the name of every flat field begins with.
 const PREFIX: &str = "waypost_";
@@ -59,6 +59,7 @@ fields! { record:
     "attributes_dropped" = record.attributes_dropped.then_some(Value::Bool(true)),
     "audio_input_token" = number(record.tokens.audio_input),
     "audio_output_token" = number(record.tokens.audio_output),
+    "billed_details" = details(&record.units),
     "cache_write_token" = number(record.tokens.cache_write),
     "cached_token" = number(record.tokens.cached_input),
     "chat_id" = text(&record.chat_id),
@@ -66,6 +67,7 @@ fields! { record:
     "consumer" = text(&record.consumer),
     "error_code" = record.failure.as_ref().and_then(|failure| failure.code()).map(Value::Text),
     "error_source" = record.failure.as_ref().map(|failure| Value::Word(failure.source())),
+    "finish_reason" = record.finish_reason.as_deref().map(Value::Text),
     "image_input_token" = number(record.tokens.image_input),
     "image_output_token" = number(record.tokens.image_output),
     "input_includes_cache" = record.tokens.includes_cache.map(Value::Bool),
@@ -76,6 +78,7 @@ fields! { record:
     "mapping_rule" = text(&record.mapping_rule),
     "model" = Some(Value::Text(record.model().unwrap_or("unknown"))),
     "operation" = (!record.operation.is_empty()).then_some(Value::Word(record.operation)),
+    "output_includes_reasoning" = record.tokens.includes_reasoning.map(Value::Bool),
     "output_token" = number(record.tokens.output),
     "output_token_details" = details(&record.tokens.output_details),
     "oversized_event" = record.oversized_event.then_some(Value::Bool(true)),

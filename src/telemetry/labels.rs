@@ -235,22 +235,30 @@ pub(super) fn cut(text: &str, max: usize) -> &str {
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
+/// The words that divide Higress's names of metrics, see [`metrics`](super::metrics).
+const WORDS: [&str; 4] = ["upstream", "model", "consumer", "metric"];
+
 /// A value as it may stand in a name: at most `max` bytes of it, and without what ends one.
 ///
-/// Of Waypost's names those are `;` and `=`. Of Higress's it is a word where a part begins: `a.model-x` is written
-/// `a_model-x`, and `upstream` at the very start `_upstream`. A host tries every expression on every name, so both hold
-/// for both.
+/// Of Waypost's names those are `;` and `=`. Of Higress's it is a dot with one of [`WORDS`] behind it, because the
+/// expressions of Envoy's tags look for `.word`: `a.model-x` is written `a_model-x`. At the start of a value there is no
+/// dot of its own, so `model-router` and `consumer1` stay whole; only a first part that is such a word as a whole, in
+/// front of another dot or at the end, would be taken for the divider, and gets a `_`. A host tries every expression on
+/// every name, so both rules hold for both kinds of names.
 #[must_use]
 pub fn clean(value: &str, max: usize) -> Cow<'_, str> {
     let value = cut(value, max);
     let harmful = |byte: u8| byte.is_ascii_control() || matches!(byte, b';' | b'=' | b' ');
-    let is_word = |part: &str| ["upstream", "model", "consumer", "metric"].iter().any(|word| part.starts_with(word));
-    if !value.bytes().any(harmful) && !value.split('.').any(is_word) {
+    let divides = |index: usize, part: &str| match index {
+        0 => WORDS.contains(&part),
+        _ => WORDS.iter().any(|word| part.starts_with(word)),
+    };
+    if !value.bytes().any(harmful) && !value.split('.').enumerate().any(|(index, part)| divides(index, part)) {
         return Cow::Borrowed(value);
     }
     let mut out = String::with_capacity(value.len().saturating_add(1));
     for (index, part) in value.split('.').enumerate() {
-        if is_word(part) {
+        if divides(index, part) {
             out.push('_');
         } else if index > 0 {
             out.push('.');

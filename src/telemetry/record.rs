@@ -1,6 +1,7 @@
 //! What was known of one AI request when it ended, and the figures that follow from it.
 
-use crate::usage::Usage;
+use crate::usage::{Detail, Usage};
+use std::borrow::Cow;
 
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: u64 = 1_000_000;
@@ -40,6 +41,10 @@ pub struct Record {
     pub streamed: bool,
     /// The tokens, as the upstream reported them.
     pub tokens: Usage,
+    /// What else a bill is made of, under the vendor's names; none of it is zero.
+    pub units: Vec<Detail>,
+    /// Why the answer ended, in the vendor's word.
+    pub finish_reason: Option<Cow<'static, str>>,
     /// Where the tokens come from.
     pub usage_source: UsageSource,
     /// From the request's headers to the first byte of the response's body, in nanoseconds.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::figures::{Figure, Naming, Side, Usage, count, merge};
+use super::fault::{Fault, Rank};
+use super::figures::{Detail, Figure, Naming, Side, Usage, count, merge, note, units};
+use super::iterations::Iterations;
 use super::table::{Leaf, Table};
 use crate::json::{Found, Value, Walker};
 
@@ -11,15 +13,24 @@ use crate::json::{Found, Value, Walker};
 pub struct Facts {
     /// What it cost.
     pub usage: Usage,
+    /// What else a bill is made of, under the names of the vendor, none of it zero: seconds of audio, searches, the
+    /// lifetimes of what was written to a cache, the tokens of another model. At most
+    /// [`MAX_DETAILS`](super::MAX_DETAILS).
+    pub units: Vec<Detail>,
     /// The model that answers: the last name that is not empty, at most [`MAX_TEXT`](crate::json::MAX_TEXT) bytes.
     pub model: Option<String>,
-    /// The id of the response: the first that is not empty. A request id counts only in a message without another.
+    /// The id of the response: the first that is not empty. A request id counts only in a message without another, and
+    /// not in one that tells of an error.
     pub id: Option<String>,
-    /// Whether there was an error: an event that is one by its name, or an `error` at the top level or in `response`
-    /// that is neither `null` nor `false`, zero or empty.
+    /// Why the answer ended, in the vendor's word; the last that was told.
+    pub finish_reason: Option<Cow<'static, str>>,
+    /// Whether there was an error.
     pub error: bool,
-    /// The error's `type`, otherwise its `code` or `status`, otherwise the name of the exception.
+    /// The word for it that tells most: a `code` with a letter, otherwise a `type`, otherwise a `status` or the name of
+    /// the exception, otherwise a number.
     pub error_type: Option<String>,
+    /// Whether a message that told a figure ended within its JSON, so that figures may be missing.
+    pub cut: bool,
 }
 
 /// What a message of a stream was.
@@ -32,8 +43,6 @@ pub struct Seen {
     pub reasoning: bool,
     /// It has a figure of usage.
     pub usage: bool,
-    /// It is there for its usage only: an OpenAI chunk with `choices: []`, a `usage` object and no error.
-    pub usage_only: bool,
     /// It has an error.
     pub error: bool,
 }
@@ -47,9 +56,12 @@ pub struct Collector {
     naming: Naming,
     /// Bytes of the text of the last message that was looked into.
     text: usize,
+    fault: Fault,
     /// Whether content was seen: from then on only messages that may tell a figure or an error are read.
     pub(super) answered: bool,
     message: Message,
+    /// What the texts before the current one had, of a message that has several.
+    seen: Seen,
 }
 
 /// What is known of the current message.
@@ -58,14 +70,15 @@ struct Message {
     seen: Seen,
     /// Bytes of content and reasoning.
     text: usize,
-    /// Whether there are choices that are a list, and one of them.
-    choices: bool,
+    /// Whether there is a choice.
     choice: bool,
-    usage_object: bool,
     /// Whether `type` is that of a piece of the answer, or of reasoning, and whether there is such a piece.
     kind_piece: bool,
     kind_reasoning: bool,
     piece: bool,
+    /// Whether `type` says that an item of the answer begins, and whether that is a call of a tool.
+    kind_item: bool,
+    item_call: bool,
     part: Part,
     modality: Option<Modality>,
     modality_count: Option<u64>,
@@ -75,6 +88,10 @@ struct Message {
     share: Sides<Option<u64>>,
     id: Option<String>,
     spare_id: Option<String>,
+    finish: Option<Cow<'static, str>>,
+    status: Option<Cow<'static, str>>,
+    fault: Fault,
+    iterations: Option<Box<Iterations>>,
 }
 
 /// One of each side.
@@ -117,8 +134,10 @@ impl Collector {
             facts: Facts::default(),
             naming: Naming::default(),
             text: 0,
+            fault: Fault::default(),
             answered: false,
             message: Message::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -128,16 +147,34 @@ impl Collector {
         &self.facts
     }
 
-    /// How many bytes the text of the last message has that was looked into: content and reasoning, as they are escaped.
-    #[must_use]
-    pub const fn text(&self) -> usize {
-        self.text
+    /// How many bytes of text came since this was last asked for, as far as messages were looked into: content and
+    /// reasoning, as they are escaped.
+    pub const fn take_text(&mut self) -> usize {
+        core::mem::replace(&mut self.text, 0)
     }
 
     /// What is known in the end.
     #[must_use]
     pub fn into_facts(self) -> Facts {
         self.facts
+    }
+
+    /// Looks into the headers of the response: some vendors tell the cost or the error there. `get` gives the first value
+    /// of a header, by its name in lower case. What the body tells of the same figure comes later, and wins.
+    pub fn headers<'h>(&mut self, get: &dyn Fn(&str) -> Option<&'h str>) {
+        let Self { facts, naming, fault, .. } = self;
+        for (name, figure) in super::headers::FIGURES {
+            if let Some(number) = get(name).and_then(|value| count(value.trim().as_bytes())) {
+                facts.usage.set(naming, *figure, number);
+            }
+        }
+        facts.usage.settle(naming);
+        for name in super::headers::ERRORS {
+            // AWS writes an address behind the name.
+            let word = get(name).and_then(|value| value.split(':').next()).unwrap_or_default();
+            fault.offer(Rank::Name, word.trim().as_bytes());
+        }
+        facts.error_type = fault.word().map(str::to_owned);
     }
 
     /// Whether any of these messages may tell something that is not known, given as they come, with their framing. If
@@ -150,37 +187,77 @@ impl Collector {
     /// Takes one complete message: the data of an SSE event, a line, an element of an array, the payload of an AWS
     /// event. `event` is the name of the event, empty if it has none. What is not JSON, such as `[DONE]`, is nothing.
     pub fn message(&mut self, event: &[u8], data: &[u8]) -> Seen {
+        if event == b"error" || event.ends_with(b"Exception") {
+            return self.error(event, data);
+        }
         let unwrapped = super::wrapped::unwrap(data);
         let data = unwrapped.as_deref().unwrap_or(data);
-        let failed = event == b"error" || event.ends_with(b"Exception");
-        if self.answered && !failed && !self.table.triggered(data) {
+        if self.answered && !self.table.triggered(data) {
             return Seen::default();
         }
-        self.walker.reset();
         self.feed(data);
-        if failed {
-            self.message.seen.error = true;
-            if self.facts.error_type.is_none() && event != b"error" {
-                self.facts.error_type = core::str::from_utf8(event).ok().map(Into::into);
-            }
-        }
-        self.end()
+        self.end_message(event)
     }
 
-    /// Takes the next bytes of a response that is one document.
-    pub fn feed(&mut self, chunk: &[u8]) {
+    /// Takes one complete message that its framing, or its name, says to be an error.
+    pub fn error(&mut self, event: &[u8], data: &[u8]) -> Seen {
+        self.feed(data);
+        self.end_error(event)
+    }
+
+    /// Takes the next bytes of a message or document, which comes in pieces.
+    ///
+    /// Where several JSON texts follow each other, each is a message: the lines of an SSE event that are whole by
+    /// themselves, because a server has forgotten the blank line between events, or the lines of what calls itself one
+    /// document. Of a line that is not JSON nothing is read.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = self.walk(bytes);
+        while !rest.is_empty() {
+            if self.walker.is_broken() {
+                let Some(line) = memchr::memchr(b'\n', rest).and_then(|end| rest.get(end..)) else { return };
+                rest = line;
+            } else if rest.trim_ascii_start().is_empty() {
+                return;
+            }
+            self.end_text();
+            rest = self.walk(rest);
+        }
+    }
+
+    fn walk<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Self { walker, facts, naming, message, .. } = self;
-        walker.feed(chunk, &mut |found| message.take(found, facts, naming));
+        walker.feed(bytes, &mut |found| message.take(found, facts, naming))
     }
 
     /// Ends the document.
     pub fn finish_document(&mut self) {
-        self.end();
+        self.end_message(b"");
     }
 
-    /// Ends the message.
-    fn end(&mut self) -> Seen {
-        let Self { facts, naming, .. } = self;
+    /// Ends a message that came in pieces; `event` is its name.
+    pub fn end_message(&mut self, event: &[u8]) -> Seen {
+        if event == b"error" || event.ends_with(b"Exception") {
+            return self.end_error(event);
+        }
+        self.facts.cut |= self.message.seen.usage && self.walker.is_within();
+        self.end_text();
+        core::mem::take(&mut self.seen)
+    }
+
+    /// The same for one that is an error by its framing or name.
+    pub fn end_error(&mut self, event: &[u8]) -> Seen {
+        self.message.fault.certain = true;
+        if event != b"error" {
+            self.message.fault.offer(Rank::Name, event);
+        }
+        self.end_text();
+        core::mem::take(&mut self.seen)
+    }
+
+    /// Ends one JSON text.
+    fn end_text(&mut self) {
+        self.walker.reset();
+        let Self { facts, naming, fault, .. } = self;
         let mut message = core::mem::take(&mut self.message);
         for (side, figure) in [(Side::Input, Figure::Input), (Side::Output, Figure::Output)] {
             let spare = message.spare.of(side).or(*message.share.of(side));
@@ -189,19 +266,40 @@ impl Collector {
                 message.seen.usage = true;
             }
         }
-        if facts.id.is_none() {
-            facts.id = message.id.or(message.spare_id);
+        if let Some(iterations) = &message.iterations {
+            for (figure, number) in iterations.figures() {
+                facts.usage.replace(naming, figure, number);
+            }
+            for (name, number) in iterations.others() {
+                note(&mut facts.units, name, *number);
+            }
         }
         let mut seen = message.seen;
+        if seen.usage {
+            facts.usage.settle(naming);
+        }
         if message.piece && message.kind_piece {
             seen.reasoning |= message.kind_reasoning;
             seen.content |= !message.kind_reasoning;
         }
-        seen.usage_only = message.choices && !message.choice && message.usage_object && !seen.error;
+        seen.content |= message.kind_item && message.item_call;
+        let answer = seen.content || seen.reasoning || seen.usage || message.choice;
+        seen.error = message.fault.is_one(answer);
+        if facts.id.is_none() {
+            facts.id = message.id.or_else(|| message.spare_id.filter(|_| !seen.error));
+        }
+        facts.finish_reason = message.finish.or(message.status).or_else(|| facts.finish_reason.take());
         facts.error |= seen.error;
-        self.text = message.text;
+        self.text = self.text.saturating_add(message.text);
+        fault.merge(message.fault);
+        if facts.error_type.as_deref() != fault.word() {
+            facts.error_type = fault.word().map(str::to_owned);
+        }
         self.answered |= seen.content;
-        seen
+        self.seen.content |= seen.content;
+        self.seen.reasoning |= seen.reasoning;
+        self.seen.usage |= seen.usage;
+        self.seen.error |= seen.error;
     }
 }
 
@@ -209,20 +307,40 @@ impl Message {
     fn take(&mut self, found: Found<'_>, facts: &mut Facts, naming: &mut Naming) {
         let Some(leaf) = Table::leaf(found.id) else { return };
         match found.value {
-            Value::Number(raw) => {
-                if let Some(number) = count(raw) {
-                    self.number(leaf, found.name, number, facts, naming);
+            Value::Number(raw) => match leaf {
+                Leaf::Fault(sign) => self.fault.number(sign, raw),
+                Leaf::Error => self.fault.certain |= raw.iter().any(|byte| matches!(byte, b'1'..=b'9')),
+                Leaf::ErrorPart => {
+                    self.fault.certain = true;
+                    self.fault.member(found.name, raw);
                 }
-            }
+                Leaf::Units(name) => self.units(name, raw, facts),
+                Leaf::NamedUnits => {
+                    if let Ok(name) = core::str::from_utf8(found.name) {
+                        self.units(name, raw, facts);
+                    }
+                }
+                _ => {
+                    if let Some(number) = count(raw) {
+                        self.number(leaf, found.name, number, facts, naming);
+                    }
+                }
+            },
             Value::String { raw, .. } => self.string(leaf, found, raw, facts),
             Value::True => match leaf {
                 Leaf::PartThought => self.part.thought = true,
-                Leaf::Error | Leaf::ErrorPart => self.seen.error = true,
+                Leaf::Error | Leaf::ErrorPart => self.fault.certain = true,
                 _ => {}
             },
             Value::Open => self.open(leaf),
             Value::Close => self.close(leaf, facts, naming),
-            Value::False | Value::Null => self.seen.error |= leaf == Leaf::ErrorPart,
+            Value::False | Value::Null => self.fault.certain |= leaf == Leaf::ErrorPart,
+        }
+    }
+
+    fn units(&mut self, name: &str, raw: &[u8], facts: &mut Facts) {
+        if let Some(number) = units(raw).filter(|number| *number > 0) {
+            note(&mut facts.units, name, number);
         }
     }
 
@@ -262,12 +380,8 @@ impl Message {
                 self.modality_count = Some(number);
                 return;
             }
-            Leaf::Error => {
-                self.seen.error |= number != 0;
-                return;
-            }
-            Leaf::ErrorPart => {
-                self.seen.error = true;
+            Leaf::IterationCount(part) => {
+                self.iterations.get_or_insert_default().count(part, number);
                 return;
             }
             _ => return,
@@ -278,7 +392,7 @@ impl Message {
     fn string(&mut self, leaf: Leaf, found: Found<'_>, raw: &[u8], facts: &mut Facts) {
         let text = || found.value.text().map(Cow::into_owned);
         if leaf == Leaf::ErrorPart {
-            self.seen.error = true;
+            self.fault.certain = true;
         }
         if raw.is_empty() {
             return;
@@ -294,11 +408,15 @@ impl Message {
             Leaf::Kind => {
                 self.kind_piece = raw.ends_with(b".delta") || raw.ends_with(b".partial_image");
                 self.kind_reasoning = memchr::memmem::find(raw, b"reasoning").is_some();
+                self.kind_item = raw.starts_with(b"response.output_item.");
+                self.fault.kind(raw);
             }
+            // Calls of tools that the server runs, or that stream nothing, show themselves by nothing else.
+            Leaf::ItemKind => self.item_call = !matches!(raw, b"message" | b"reasoning" | b"compaction"),
             Leaf::ModalityName => {
                 self.modality = Some(match raw {
-                    b"AUDIO" => Modality::Audio,
-                    b"IMAGE" => Modality::Image,
+                    b"AUDIO" | b"audio" => Modality::Audio,
+                    b"IMAGE" | b"image" => Modality::Image,
                     _ => Modality::Other,
                 });
             }
@@ -312,34 +430,42 @@ impl Message {
             Leaf::SpareId if self.spare_id.is_none() && facts.id.is_none() => {
                 self.spare_id = text();
             }
-            Leaf::Error => self.seen.error = true,
-            Leaf::ErrorPart => match found.name {
-                b"type" => facts.error_type = text().or_else(|| facts.error_type.take()),
-                b"code" | b"status" if facts.error_type.is_none() => {
-                    facts.error_type = text();
-                }
-                _ => {}
-            },
+            Leaf::Error => self.fault.certain = true,
+            Leaf::ErrorPart => self.fault.member(found.name, raw),
+            Leaf::Fault(sign) => self.fault.text(sign, raw),
+            Leaf::IterationType => self.iterations.get_or_insert_default().name(raw),
+            // DashScope and watsonx say so until the end.
+            Leaf::Finish if !matches!(raw, b"null" | b"not_finished") => {
+                self.fault.certain |= raw.eq_ignore_ascii_case(b"error");
+                self.finish = reason(raw, text);
+            }
+            Leaf::Status
+                if matches!(raw, b"completed" | b"incomplete" | b"failed" | b"cancelled" | b"requires_action") =>
+            {
+                self.fault.certain |= raw == b"failed";
+                self.status = reason(raw, text);
+            }
             _ => {}
         }
     }
 
     fn open(&mut self, leaf: Leaf) {
         match leaf {
-            Leaf::Choices => self.choices = true,
             Leaf::Choice => self.choice = true,
-            Leaf::Usage => self.usage_object = true,
+            Leaf::Iterations => self.iterations = None,
+            Leaf::Iteration => self.iterations.get_or_insert_default().open(),
             Leaf::ContentObject => self.seen.content = true,
             Leaf::Part => self.part = Part::default(),
             Leaf::PartObject => self.part.content = true,
             Leaf::Modality(_) => (self.modality, self.modality_count) = (None, None),
-            Leaf::ErrorPart => self.seen.error = true,
+            Leaf::ErrorPart => self.fault.certain = true,
             _ => {}
         }
     }
 
     fn close(&mut self, leaf: Leaf, facts: &mut Facts, naming: &mut Naming) {
         match leaf {
+            Leaf::Iteration => self.iterations.get_or_insert_default().close(),
             Leaf::Part if self.part.content => {
                 self.seen.reasoning |= self.part.thought;
                 self.seen.content |= !self.part.thought;
@@ -361,6 +487,27 @@ impl Message {
     }
 }
 
+/// The reasons that most answers end for; they need no copy.
+const REASONS: [&str; 12] = [
+    "stop",
+    "length",
+    "tool_calls",
+    "content_filter",
+    "end_turn",
+    "max_tokens",
+    "tool_use",
+    "stop_sequence",
+    "completed",
+    "STOP",
+    "MAX_TOKENS",
+    "COMPLETE",
+];
+
+fn reason(raw: &[u8], text: impl Fn() -> Option<String>) -> Option<Cow<'static, str>> {
+    let known = REASONS.into_iter().find(|known| known.as_bytes() == raw);
+    known.map(Cow::Borrowed).or_else(|| text().map(Cow::Owned))
+}
+
 /// The figure of a detail, by its key.
 fn detail(side: Side, name: &[u8]) -> Option<Figure> {
     Some(match (side, name) {
@@ -370,7 +517,7 @@ fn detail(side: Side, name: &[u8]) -> Option<Figure> {
         }
         (Side::Input, b"audio_tokens") => Figure::AudioInput,
         (Side::Input, b"image_tokens") => Figure::ImageInput,
-        (Side::Output, b"reasoning_tokens") => Figure::Reasoning,
+        (Side::Output, b"reasoning_tokens" | b"thinking_tokens") => Figure::Reasoning,
         (Side::Output, b"audio_tokens") => Figure::AudioOutput,
         (Side::Output, b"image_tokens") => Figure::ImageOutput,
         _ => return None,

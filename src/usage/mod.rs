@@ -20,17 +20,22 @@
 //! # What a figure means
 //!
 //! `input`, `output` and `total` are the vendor's own numbers. Two notes say how they relate to the others, because
-//! vendors differ: [`Usage::includes_cache`] and [`Usage::includes_reasoning`]. [`Usage::computed_total`] counts every
-//! token once with their help.
+//! vendors differ: [`Usage::includes_cache`] and [`Usage::includes_reasoning`]. They follow from the reported total where
+//! there is one that fits, and from the names of the figures otherwise. [`Usage::computed_total`] counts every token once
+//! with their help.
 //!
 //! # Cost
 //!
 //! Until the first content every message is walked; from then on only one that has a piece of a figure's key or of an
 //! error's, so that `"usage":null` in each chunk costs a search. Memory is constant, whatever the response.
 
+pub(crate) mod chunk;
 mod collector;
 mod estimate;
+mod fault;
 mod figures;
+mod headers;
+mod iterations;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use memchr::memmem::Finder;
 
+use super::fault::Sign;
 use super::figures::{Figure, Side};
-use crate::json::{Pairs, Paths};
+use super::iterations::Part;
+use crate::json::{Clues, Keys, Paths};
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,15 @@ pub(super) enum Leaf {
     Info(Side, &'static str),
     /// A detail under its own key; some of them are figures.
     Detail(Side),
+    /// Something else that a bill is made of, under this name: seconds, searches.
+    Units(&'static str),
+    /// The same under its own key.
+    NamedUnits,
+    /// The attempts of which an answer was made, one of them, and what it tells; see [`iterations`](super::iterations).
+    Iterations,
+    Iteration,
+    IterationType,
+    IterationCount(Part),
     /// A figure of something that counts only if there is no other.
     Spare(Side),
     /// A figure to be summed with its like, which counts only if there is no other.
@@ -33,6 +44,11 @@ pub(super) enum Leaf {
     /// The error itself, and a member or element of it.
     Error,
     ErrorPart,
+    /// What tells of an error together with others, see [`fault`](super::fault).
+    Fault(Sign),
+    /// Why the answer ends, and the state of the response, which tells it where nothing else does.
+    Finish,
+    Status,
     /// A text of the answer.
     Content,
     /// An object of the answer.
@@ -47,18 +63,17 @@ pub(super) enum Leaf {
     /// The type of the event, and what is text of the answer if that type says so.
     Kind,
     KindContent,
-    /// The choices and one of them.
-    Choices,
+    /// The type of an item of the answer.
+    ItemKind,
+    /// One of the choices.
     Choice,
-    /// The usage itself.
-    Usage,
 }
 
 use Figure::{
     AudioInput, CacheReadApart, CacheWriteApart, CachedInput, ImageInput, Input, Output, Prompt, Reasoning,
     ReasoningApart, ToolInput, Total,
 };
-use Leaf::{Count, Detail, Info, Named, Spare};
+use Leaf::{Count, Detail, Fault, Info, Named, Share, Spare, Units};
 use Side::{Input as In, Output as Out};
 
 /// The same thing in other places.
@@ -73,6 +88,8 @@ pub(super) static ALIASES: &[(&str, &str)] = &[
     ("x_groq.usage", "usage"),
     ("delta.usage", "usage"),
     ("choices.*.usage", "usage"),
+    // Gemini Interactions.
+    ("interaction.usage", "usage"),
     ("metadata.usage", "usage"),
     ("amazon-bedrock-invocationMetrics", "usage"),
     ("response.usageMetadata", "usageMetadata"),
@@ -86,13 +103,18 @@ pub(super) static ALIASES: &[(&str, &str)] = &[
     ("choices.*.message", "choices.*.delta"),
     ("response.candidates", "candidates"),
     ("response.error", "error"),
+    ("interaction.error", "error"),
+    // OpenRouter, Cohere v2, Cloudflare and watsonx, Tencent.
+    ("choices.*.error", "error"),
+    ("delta.error", "error"),
+    ("errors.*", "error"),
+    ("Response.Error", "error"),
     ("contentBlockDelta.delta", "delta"),
     ("contentBlockStart.start", "start"),
 ];
 
 /// What stands where. An alias is named by its target only.
 pub(super) static PLACES: &[(&str, Leaf)] = &[
-    ("usage", Leaf::Usage),
     // OpenAI and most others.
     ("usage.prompt_tokens", Count(Prompt)),
     ("usage.completion_tokens", Count(Output)),
@@ -117,9 +139,45 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     ("usage.image_tokens", Count(ImageInput)),
     ("usage.audio_tokens", Count(AudioInput)),
     ("usage.generated_images", Info(Out, "generated_images")),
+    // Mistral.
+    ("usage.num_cached_tokens", Named(CachedInput, In, "num_cached_tokens")),
+    // Anthropic: the attempts of one answer, and what else is billed.
+    ("usage.iterations", Leaf::Iterations),
+    ("usage.iterations.*", Leaf::Iteration),
+    ("usage.iterations.*.type", Leaf::IterationType),
+    ("usage.iterations.*.input_tokens", Leaf::IterationCount(Part::Input)),
+    ("usage.iterations.*.output_tokens", Leaf::IterationCount(Part::Output)),
+    ("usage.iterations.*.cache_read_input_tokens", Leaf::IterationCount(Part::CacheRead)),
+    ("usage.iterations.*.cache_creation_input_tokens", Leaf::IterationCount(Part::CacheWrite)),
+    ("usage.cache_creation.?", Leaf::NamedUnits),
+    ("usage.server_tool_use.?", Leaf::NamedUnits),
+    // Audio by its length; searches.
+    ("usage.seconds", Units("seconds")),
+    ("usage.prompt_audio_seconds", Units("prompt_audio_seconds")),
+    ("usage.num_search_queries", Units("num_search_queries")),
+    ("meta.billed_units.search_units", Units("search_units")),
+    ("meta.billed_units.images", Units("images")),
+    ("meta.billed_units.classifications", Units("classifications")),
+    // Gemini Interactions; Vertex AI spells them in one word.
+    ("usage.total_input_tokens", Count(Input)),
+    ("usage.total_output_tokens", Count(Output)),
+    ("usage.total_thought_tokens", Named(ReasoningApart, Out, "total_thought_tokens")),
+    ("usage.total_tool_use_tokens", Named(ToolInput, In, "total_tool_use_tokens")),
+    ("usage.total_cached_tokens", Named(CachedInput, In, "total_cached_tokens")),
+    ("usage.input_tokens_by_modality.*", Leaf::Modality(In)),
+    ("usage.input_tokens_by_modality.*.modality", Leaf::ModalityName),
+    ("usage.input_tokens_by_modality.*.tokens", Leaf::ModalityCount),
+    ("usage.output_tokens_by_modality.*", Leaf::Modality(Out)),
+    ("usage.output_tokens_by_modality.*.modality", Leaf::ModalityName),
+    ("usage.output_tokens_by_modality.*.tokens", Leaf::ModalityCount),
+    ("usage.totalInputTokens", Count(Input)),
+    ("usage.totalOutputTokens", Count(Output)),
+    ("usage.totalThoughtTokens", Named(ReasoningApart, Out, "total_thought_tokens")),
+    ("usage.totalToolUseTokens", Named(ToolInput, In, "total_tool_use_tokens")),
+    ("usage.totalCachedTokens", Named(CachedInput, In, "total_cached_tokens")),
     // DashScope applications.
-    ("usage.models.*.input_tokens", Leaf::Share(In)),
-    ("usage.models.*.output_tokens", Leaf::Share(Out)),
+    ("usage.models.*.input_tokens", Share(In)),
+    ("usage.models.*.output_tokens", Share(Out)),
     // Bedrock Converse, and the metrics that Bedrock adds to other streams.
     ("usage.inputTokens", Count(Input)),
     ("usage.outputTokens", Count(Output)),
@@ -133,6 +191,24 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     // Cohere.
     ("meta.billed_units.input_tokens", Spare(In)),
     ("meta.billed_units.output_tokens", Spare(Out)),
+    ("meta.cached_tokens", Named(CachedInput, In, "cached_tokens")),
+    // Bedrock InvokeModel, by the maker of the model: Titan, Llama. The headers have them too, see `headers`.
+    ("inputTextTokenCount", Count(Input)),
+    ("results.*.tokenCount", Share(Out)),
+    ("totalOutputTextTokenCount", Count(Output)),
+    ("prompt_token_count", Count(Input)),
+    ("generation_token_count", Count(Output)),
+    // Vertex AI predict: embeddings, each with its own figure; older text models.
+    ("predictions.*.embeddings.statistics.token_count", Share(In)),
+    ("metadata.tokenMetadata.inputTokenCount.totalTokens", Count(Input)),
+    ("metadata.tokenMetadata.outputTokenCount.totalTokens", Count(Output)),
+    // watsonx; Text Generation Inference; Aleph Alpha.
+    ("results.*.input_token_count", Share(In)),
+    ("results.*.generated_token_count", Share(Out)),
+    ("details.generated_tokens", Count(Output)),
+    ("details.input_length", Count(Input)),
+    ("num_tokens_prompt_total", Count(Input)),
+    ("num_tokens_generated", Count(Output)),
     // Gemini.
     ("usageMetadata.promptTokenCount", Count(Input)),
     ("usageMetadata.candidatesTokenCount", Count(Output)),
@@ -157,20 +233,61 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     ("message.model", Leaf::Model),
     ("modelVersion", Leaf::Model),
     ("response.modelVersion", Leaf::Model),
+    ("interaction.model", Leaf::Model),
+    ("model_id", Leaf::Model),
+    ("model_version", Leaf::Model),
     // The id.
     ("id", Leaf::Id),
     ("response.id", Leaf::Id),
     ("responseId", Leaf::Id),
     ("response.responseId", Leaf::Id),
     ("message.id", Leaf::Id),
+    ("interaction.id", Leaf::Id),
+    ("response_id", Leaf::Id),
+    ("response.response_id", Leaf::Id),
     ("request_id", Leaf::SpareId),
     ("generation_id", Leaf::SpareId),
     // Errors.
     ("error", Leaf::Error),
     ("error.?", Leaf::ErrorPart),
     ("error.*", Leaf::ErrorPart),
+    ("object", Fault(Sign::Object)),
+    ("code", Fault(Sign::Code)),
+    ("error_code", Fault(Sign::ErrorCode)),
+    ("message", Fault(Sign::Message)),
+    ("msg", Fault(Sign::Message)),
+    ("base_resp.status_code", Fault(Sign::ErrorCode)),
+    ("error_type", Fault(Sign::Type)),
+    ("__type", Fault(Sign::Type)),
+    ("Output.__type", Fault(Sign::Type)),
+    ("detail.code", Fault(Sign::Word)),
+    ("detail.type", Fault(Sign::Type)),
+    ("detail.error.code", Fault(Sign::Word)),
+    ("detail.error.type", Fault(Sign::Type)),
+    ("detail.*.type", Fault(Sign::Type)),
+    // Why an answer ends.
+    ("choices.*.finish_reason", Leaf::Finish),
+    ("candidates.*.finishReason", Leaf::Finish),
+    ("stop_reason", Leaf::Finish),
+    ("stopReason", Leaf::Finish),
+    ("delta.stop_reason", Leaf::Finish),
+    ("incomplete_details.reason", Leaf::Finish),
+    ("response.incomplete_details.reason", Leaf::Finish),
+    ("done_reason", Leaf::Finish),
+    ("finish_reason", Leaf::Finish),
+    ("delta.finish_reason", Leaf::Finish),
+    ("response.finish_reason", Leaf::Finish),
+    ("output.finish_reason", Leaf::Finish),
+    ("details.finish_reason", Leaf::Finish),
+    ("completionReason", Leaf::Finish),
+    ("results.*.completionReason", Leaf::Finish),
+    ("results.*.stop_reason", Leaf::Finish),
+    ("outputs.*.stop_reason", Leaf::Finish),
+    ("completions.*.finish_reason", Leaf::Finish),
+    ("status", Leaf::Status),
+    ("response.status", Leaf::Status),
+    ("interaction.status", Leaf::Status),
     // The answer: OpenAI chat (with the parts of Mistral) and completions.
-    ("choices", Leaf::Choices),
     ("choices.*", Leaf::Choice),
     ("choices.*.text", Leaf::Content),
     ("choices.*.delta.content", Leaf::Content),
@@ -189,8 +306,13 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     ("type", Leaf::Kind),
     ("delta", Leaf::KindContent),
     ("audio", Leaf::KindContent),
-    ("b64_json", Leaf::KindContent),
-    ("partial_image_b64", Leaf::KindContent),
+    ("b64_json", Leaf::Content),
+    ("partial_image_b64", Leaf::Content),
+    ("item.type", Leaf::ItemKind),
+    ("item.result", Leaf::Content),
+    ("response.output.*.result", Leaf::Content),
+    // Assistants, which stream messages of threads.
+    ("delta.content.*.text.value", Leaf::Content),
     // Anthropic and Bedrock.
     ("delta.text", Leaf::Content),
     ("delta.partial_json", Leaf::Content),
@@ -224,21 +346,34 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     ("delta.message.tool_calls.function.name", Leaf::Content),
     ("delta.message.tool_calls.function.arguments", Leaf::Content),
     ("text", Leaf::Content),
+    // Gemini Interactions: the summary of a thought.
+    ("delta.content.text", Leaf::Reasoning),
+    // Bedrock InvokeModel: Titan, Llama, Mistral. Text Generation Inference, watsonx, Writer, Aleph Alpha.
+    ("outputText", Leaf::Content),
+    ("generation", Leaf::Content),
+    ("outputs.*.text", Leaf::Content),
+    ("token.text", Leaf::Content),
+    ("results.*.generated_text", Leaf::Content),
+    ("value", Leaf::Content),
+    ("completions.*.completion", Leaf::Content),
 ];
 
-/// What makes a message worth a walk after the first content: a piece of every key that holds a figure, and the errors.
+/// What makes a message worth a walk after the first content: a piece of every key that holds a figure, the errors, and
+/// the end of a key such as `finish_reason` with the start of a text behind it.
 /// Keys are sought as vendors write them: one that is spelt with escapes is found in a walk, but does not cause one.
-static TRIGGERS: [&str; 3] = ["oken", "eval_count", "\"error\""];
+static TRIGGERS: [&str; 5] = ["oken", "eval_count", "\"error", "eason\":\"", "eason\": \""];
 
 /// A pair of letters of each trigger, and of what makes a message without one worth a look: the name of an event that is
-/// an error or an exception, a message within `bytes`. They are rare in other words.
-static CLUES: Pairs<5> = Pairs([*b"ok", *b"l_", *b"rr", *b"xc", *b"yt"]);
+/// an error. They are rare in other words.
+static CLUES: Clues = Clues { pairs: [*b"ok", *b"l_", *b"rr"], ending: b's' };
 
 /// The compiled table. Made once; a clone is a reference count.
 #[derive(Clone, Debug)]
 pub struct Table {
     pub(super) paths: Rc<Paths>,
-    triggers: Rc<[Finder<'static>; 3]>,
+    triggers: Rc<[Finder<'static>; 5]>,
+    /// The members of a chunk of OpenAI's, for whoever takes the usage out of one.
+    chunk: Option<Keys>,
 }
 
 impl Table {
@@ -246,7 +381,16 @@ impl Table {
     #[must_use]
     pub fn new() -> Self {
         let mut places = PLACES.iter().zip(0u16..).map(|((path, _), id)| (*path, id));
-        Self { paths: Rc::new(Paths::new(&mut places, ALIASES)), triggers: Rc::new(TRIGGERS.map(Finder::new)) }
+        Self {
+            paths: Rc::new(Paths::new(&mut places, ALIASES)),
+            triggers: Rc::new(TRIGGERS.map(Finder::new)),
+            chunk: super::chunk::keys(),
+        }
+    }
+
+    /// The members of a chunk of OpenAI's.
+    pub(crate) const fn chunk(&self) -> Option<&Keys> {
+        self.chunk.as_ref()
     }
 
     /// What the walker's id stands for.
@@ -254,13 +398,14 @@ impl Table {
         PLACES.get(usize::from(id)).map(|(_, leaf)| *leaf)
     }
 
-    /// Whether a message may tell a figure or an error.
+    /// Whether a message may tell a figure, an error or how it ended.
     pub(super) fn triggered(&self, data: &[u8]) -> bool {
-        self.triggers.iter().any(|trigger| trigger.find(data).is_some())
+        // One look for all of them tells most messages apart.
+        CLUES.stand_in(data) && self.triggers.iter().any(|trigger| trigger.find(data).is_some())
     }
 
     /// Whether there may be such messages among these, given with their framing. Says so for a few others too.
-    pub(super) fn has_clues(messages: &[u8]) -> bool {
+    pub(crate) fn has_clues(messages: &[u8]) -> bool {
         CLUES.stand_in(messages)
     }
 }

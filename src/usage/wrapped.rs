@@ -2,8 +2,8 @@
 
 use memchr::memmem;
 
-/// How the member that has the event is spelt; there is no other place with such a key.
-const KEY: &[u8] = b"\"bytes\":\"";
+/// The key of the member that has the event; there is no other place with such a key.
+const KEY: &[u8] = b"\"bytes\"";
 
 /// How many bytes before it a message may have to be such a chunk: the padding member `p` may come first.
 const MAX_BEFORE: usize = 512;
@@ -11,11 +11,13 @@ const MAX_BEFORE: usize = 512;
 /// The event within a chunk. `None` if the message is not a chunk.
 pub(super) fn unwrap(data: &[u8]) -> Option<Vec<u8>> {
     // Most messages are told apart here. The other member of a chunk is its padding.
-    if !data.starts_with(b"{\"bytes\":\"") && !data.starts_with(b"{\"p\":\"") {
+    let first = data.strip_prefix(b"{")?.trim_ascii_start();
+    if !first.starts_with(KEY) && !first.starts_with(b"\"p\"") {
         return None;
     }
-    let start = memmem::find(data.get(..MAX_BEFORE).unwrap_or(data), KEY)?.checked_add(KEY.len())?;
-    let encoded = data.get(start..)?;
+    let start = memmem::find(first.get(..MAX_BEFORE).unwrap_or(first), KEY)?.checked_add(KEY.len())?;
+    let value = first.get(start..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let encoded = value.strip_prefix(b"\"")?;
     let end = memchr::memchr(b'"', encoded)?;
     decode(encoded.get(..end)?)
 }

@@ -3,8 +3,10 @@
 use super::Facts;
 use super::flow::{asks_usage, changes_roles};
 use crate::config::Provider;
+use crate::config::body::USAGE_KEY;
 use crate::error::Error;
 use crate::exchange::model::Model;
+use crate::json::tree::Node;
 use crate::json::{self, Appender, Edit, Keys, Members, Wants};
 use crate::model::TooLong;
 use crate::multipart;
@@ -25,6 +27,8 @@ pub(super) struct Request {
     usage_asked: bool,
     /// Whether it is asked for on our account.
     usage_added: bool,
+    /// Whether the client asked for it in another way than by `stream_options`.
+    usage_shown: bool,
     /// How many messages are the user's.
     pub(super) rounds: u32,
     /// Keys of parameters that stand in the body now, in the spelling they leave with.
@@ -44,6 +48,7 @@ impl Request {
             stream: None,
             usage_asked: false,
             usage_added: false,
+            usage_shown: false,
             rounds: 0,
             present: Vec::new(),
             decided: Vec::new(),
@@ -54,7 +59,7 @@ impl Request {
         Facts {
             model: self.model.clone(),
             stream: self.stream == Some(true),
-            usage_added: self.usage_added,
+            usage_added: self.usage_added && !self.usage_shown,
             rounds: self.rounds,
             unread: None,
         }
@@ -132,6 +137,12 @@ impl Request {
     }
 }
 
+/// Whether a client of OpenRouter asks for usage.
+fn includes_usage(raw: &str) -> bool {
+    let usage = json::parse(raw.as_bytes()).ok();
+    usage.is_some_and(|usage| usage.get("include") == Some(&Node::Bool(true)))
+}
+
 /// The whole of `stream_options`, where the client sent none.
 const USAGE_OPTIONS: &str = r#"{"include_usage":true}"#;
 
@@ -187,14 +198,17 @@ impl Members for Request {
                 Edit::Keep
             }
             "stream_options" => self.stream_options(raw),
-            key => match self.param(key, Some(raw)) {
-                None => Edit::Remove,
-                Some((name, value)) => {
-                    let (name, value) =
-                        (Some(name).filter(|name| name != key), Some(value).filter(|value| value != raw));
-                    if name.is_none() && value.is_none() { Edit::Keep } else { Edit::Change { key: name, value } }
+            key => {
+                self.usage_shown |= key == USAGE_KEY && includes_usage(raw);
+                match self.param(key, Some(raw)) {
+                    None => Edit::Remove,
+                    Some((name, value)) => {
+                        let (name, value) =
+                            (Some(name).filter(|name| name != key), Some(value).filter(|value| value != raw));
+                        if name.is_none() && value.is_none() { Edit::Keep } else { Edit::Change { key: name, value } }
+                    }
                 }
-            },
+            }
         })
     }
 
@@ -213,7 +227,7 @@ impl Members for Request {
                 members.push(&name, &value);
             }
         }
-        if self.stream == Some(true) && !self.usage_asked && self.asks {
+        if self.stream == Some(true) && !self.usage_asked && !self.usage_shown && self.asks {
             members.push("stream_options", USAGE_OPTIONS);
             self.usage_added = true;
         }
