@@ -44,8 +44,8 @@ fn begin(config: &Config, memory: &Memory) -> Exchange {
     exchange
 }
 
-fn on_headers(exchange: &mut Exchange, config: &Config) {
-    let request = RequestHeaders {
+fn request() -> RequestHeaders {
+    RequestHeaders {
         head: head(&[
             (":method", "POST"),
             (":path", "/v1/chat/completions"),
@@ -56,8 +56,11 @@ fn on_headers(exchange: &mut Exchange, config: &Config) {
         route: None,
         cluster: None,
         end_of_stream: false,
-    };
-    assert!(matches!(exchange.on_request_headers(config, request), HeadersEffect::Send(_)));
+    }
+}
+
+fn on_headers(exchange: &mut Exchange, config: &Config) {
+    assert!(matches!(exchange.on_request_headers(config, request()), HeadersEffect::Send(_)));
 }
 
 fn send(exchange: &mut Exchange, chunk: &[u8], end: bool) {
@@ -240,6 +243,49 @@ fn unfinished_members_count_and_the_silent_are_given_up() {
     assert_eq!(reply.status, 408);
     let BodyEffect::Replace(bytes) = silent[1].on_request_chunk(br#""},"model":"a"}"#, true) else { panic!("no edit") };
     assert!(bytes.ends_with(br#","model":"b"}"#) && bytes.len() > 60 << 10, "{}", bytes.len());
+    drop(silent);
+    assert_eq!(memory.used(), 0);
+}
+
+/// Bodies that are wanted as a whole stay in the filter until they are complete (audit H3).
+#[test]
+fn audit_h3_held_bodies_count_and_the_silent_are_given_up() {
+    use std::cell::Cell;
+    use waypost::exchange::{PartEffect, PartEnd};
+    thread_local! {
+        static TIME: Cell<u64> = const { Cell::new(0) };
+    }
+    let memory = Memory::new(|| TIME.get());
+    memory.configure(1, Some(MIN_LIMIT));
+    let provider = json!({
+        "type": "azure",
+        "apiTokens": ["token"],
+        "azureServiceUrl": "https://example.openai.azure.com?api-version=2024-10-21",
+    });
+    let config = config::load(json!({"provider": provider}).to_string().as_bytes()).expect("a configuration").config;
+    let body = format!(r#"{{"messages":["{}"],"model":"gpt-4o"}}"#, "x".repeat(200 << 10));
+    let (begins, ends) = body.as_bytes().split_at(body.len() - 10);
+    let mut silent = Vec::new();
+    while !memory.has_victims() {
+        let mut exchange = Exchange::new(memory.clone(), silent.len() as u32);
+        assert!(matches!(exchange.on_request_headers(&config, request()), HeadersEffect::Hold { .. }));
+        for piece in begins.chunks(16 << 10) {
+            let effect = exchange.on_part_of_whole(&config, piece, PartEnd::Open);
+            assert!(matches!(effect, PartEffect::Withhold(_)));
+            assert!(memory.used() <= MIN_LIMIT, "{}", memory.used());
+        }
+        TIME.set(TIME.get() + 200_000_000);
+        silent.push(exchange);
+    }
+    assert!(silent.len() > 8, "{} streams", silent.len());
+    let victims = memory.victims(usize::MAX);
+    assert_eq!(victims.iter().map(|victim| (victim.context, victim.why)).collect::<Vec<_>>(), [(0, GivenUp::Stalled)]);
+    let effect = silent[0].on_part_of_whole(&config, b"x", PartEnd::Open);
+    let PartEffect::Done(BodyEffect::Reply(reply)) = effect else { panic!("it goes on") };
+    assert_eq!(reply.status, 408);
+    let effect = silent[1].on_part_of_whole(&config, ends, PartEnd::Data);
+    let PartEffect::Done(BodyEffect::Release { body: Some(whole), .. }) = effect else { panic!("not sent") };
+    assert_eq!(whole, body.as_bytes());
     drop(silent);
     assert_eq!(memory.used(), 0);
 }
