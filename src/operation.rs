@@ -4,9 +4,10 @@
 //! is [`Operation::ChatCompletions`]. Suffixes are compared by whole segments; the version is optional; the query is
 //! split off first; slashes at the end are ignored. What matches no suffix is [`Operation::Passthrough`].
 //!
-//! Some suffixes are also the tail of another resource: `/v1/threads/t/messages` is not the Messages API, and
-//! `/v1/vector_stores/v/files` is not the file list. Those operations are *anchored*: where the client path has a
-//! version at all, it must stand directly before their suffix.
+//! A suffix of one noun is also the tail of other resources: `/v1/threads/t/messages` is not the Messages API,
+//! `/v1/chat/moderations` is not Moderations, and `/v1/organization/usage/completions` completes nothing. Those operations
+//! are *anchored*: where the client path has a version at all, it must stand directly before their suffix, because what
+//! follows a version is the vendor's own API. Without a version anything may stand before them: `/team-a/embeddings`.
 
 use crate::path::spelling;
 use core::fmt;
@@ -193,24 +194,24 @@ operations! {
 
     // OpenAI. https://platform.openai.com/docs/api-reference
     ChatCompletions "chat_completions" OpenAi Anywhere Json Generates "/chat/completions" as "openai/v1/chatcompletions";
-    Completions "completions" OpenAi Anywhere Json Generates "/completions" as "openai/v1/completions";
-    Embeddings "embeddings" OpenAi Anywhere Json Reads "/embeddings" as "openai/v1/embeddings";
-    Moderations "moderations" OpenAi Anywhere Json Reads "/moderations";
+    Completions "completions" OpenAi Anchored Json Generates "/completions" as "openai/v1/completions";
+    Embeddings "embeddings" OpenAi Anchored Json Reads "/embeddings" as "openai/v1/embeddings";
+    Moderations "moderations" OpenAi Anchored Json Reads "/moderations";
     ImagesGenerations "images_generations" OpenAi Anywhere Json Costs "/images/generations" as "openai/v1/imagegeneration";
     ImagesEdits "images_edits" OpenAi Anywhere JsonOrForm Costs "/images/edits" as "openai/v1/imageedit";
     ImagesVariations "images_variations" OpenAi Anywhere Form Costs "/images/variations" as "openai/v1/imagevariation";
     AudioSpeech "audio_speech" OpenAi Anywhere Json Costs "/audio/speech" as "openai/v1/audiospeech";
     AudioTranscriptions "audio_transcriptions" OpenAi Anywhere Form Costs "/audio/transcriptions" as "openai/v1/audiotranscription";
     AudioTranslations "audio_translations" OpenAi Anywhere Form Costs "/audio/translations" as "openai/v1/audiotranslation";
-    Rerank "rerank" OpenAi Anywhere Json Reads "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
-    Reranks "reranks" OpenAi Anywhere Json Reads "/reranks";
+    Rerank "rerank" OpenAi Anchored Json Reads "/rerank" as "cohere/v1/rerank", "openai/v1/rerank";
+    Reranks "reranks" OpenAi Anchored Json Reads "/reranks";
 
     ResponseCancel "response_cancel" OpenAi Anchored Other Free "/responses/{response_id}/cancel";
     ResponseInputItems "response_input_items" OpenAi Anchored Other Free "/responses/{response_id}/input_items";
     ResponsesInputTokens "responses_input_tokens" OpenAi Anchored Json Free "/responses/input_tokens";
     ResponsesCompact "responses_compact" OpenAi Anchored Json Costs "/responses/compact";
     Response "response" OpenAi Anchored Other Free "/responses/{response_id}";
-    Responses "responses" OpenAi Anywhere Json Generates "/responses" as "openai/v1/responses";
+    Responses "responses" OpenAi Anchored Json Generates "/responses" as "openai/v1/responses";
 
     ConversationItem "conversation_item" OpenAi Anchored Other Free "/conversations/{conversation_id}/items/{item_id}";
     ConversationItems "conversation_items" OpenAi Anchored Other Free "/conversations/{conversation_id}/items";
@@ -246,7 +247,7 @@ operations! {
     RealtimeTranscriptionSessions "realtime_transcription_sessions" OpenAi Anchored Other Free "/realtime/transcription_sessions";
     RealtimeSessions "realtime_sessions" OpenAi Anchored Json Free "/realtime/sessions";
     RealtimeCalls "realtime_calls" OpenAi Anchored ModelInQuery Free "/realtime/calls";
-    Realtime "realtime" OpenAi Anywhere ModelInQuery Free "/realtime" as "openai/v1/realtime";
+    Realtime "realtime" OpenAi Anchored ModelInQuery Free "/realtime" as "openai/v1/realtime";
     Model "model" OpenAi Anchored Other Free "/models/{model}";
     Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
 
@@ -351,6 +352,12 @@ impl Operation {
     #[must_use]
     pub const fn is_model_list(self) -> bool {
         matches!(self, Self::Models | Self::Model)
+    }
+
+    /// How many segments its suffix has; 0 for [`Operation::Passthrough`].
+    #[must_use]
+    pub fn words(self) -> usize {
+        self.suffix().map_or(0, |suffix| suffix.matches('/').count())
     }
 
     /// Whether it stands for everything below its suffix as well.
@@ -533,7 +540,7 @@ pub fn is_version(segment: &str) -> bool {
 }
 
 /// Splits a version off the end: `/gw/v1` is `/gw` and `/v1`; `/v1beta/openai` (Gemini, PPIO, DeepInfra) is one version.
-fn split_version(path: &str) -> (&str, &str) {
+pub(crate) fn split_version(path: &str) -> (&str, &str) {
     let versioned = path.strip_suffix("/openai").unwrap_or(path);
     for candidate in [path, versioned] {
         if let Some((before, last)) = candidate.rsplit_once('/')
@@ -566,7 +573,8 @@ mod tests {
             ("/api/paas/v4/chat/completions", ("chat_completions", "/api/paas", "/v4")),
             ("/v1beta/openai/chat/completions", ("chat_completions", "", "/v1beta/openai")),
             ("//v1/chat/completions", ("chat_completions", "/", "/v1")),
-            ("/v1/notchat/completions", ("completions", "/v1/notchat", "")),
+            ("/v1/notchat/completions", ("passthrough", "/v1/notchat/completions", "")),
+            ("/notchat/completions", ("completions", "/notchat", "")),
             ("/v1/mychat/completionss", ("passthrough", "/v1/mychat/completionss", "")),
             ("/v1/messages/count_tokens?beta=true", ("count_tokens", "", "/v1")),
             ("/v1/models/gpt-4o", ("model", "", "/v1")),
@@ -607,7 +615,7 @@ mod tests {
             ("/v1/chat/completions%20", "chat_completions", true),
             ("/v1/chat/completions%00", "chat_completions", true),
             ("/v1/chat/completions%3fx", "chat_completions", true),
-            ("/v1/embeddings/..%2fchat/completions/%2e%2e/%2e%2e/embeddings", "embeddings", false),
+            ("/v1/embeddings/..%2fchat/completions/%2e%2e/%2e%2e/embeddings", "embeddings", true),
             ("/v1beta/models/g:GENERATECONTENT", "generate_content", true),
         ] {
             let mut spelled = String::new();
@@ -629,6 +637,37 @@ mod tests {
             ("/v1/chat/completions/c1/messages", "stored_completion_messages"),
             ("/v1/agents/a1/messages", "passthrough"),
             ("/v1/stores/s/files", "passthrough"),
+        ] {
+            assert_eq!(operation(path).0, expected, "{path}");
+        }
+    }
+
+    /// `reports F10`
+    #[test]
+    fn behind_a_version_one_noun_is_an_operation_only_where_it_follows_at_once() {
+        let nouns = Operation::all().filter(|op| op.words() == 1 && !op.is_family());
+        for op in nouns {
+            let suffix = op.suffix().unwrap();
+            for before in ["", "/team-a", "/a/b", "/v1", "/v1beta/openai", "/team-a/v3", "/v1/own/v2"] {
+                assert_eq!(ClientPath::parse(&format!("{before}{suffix}")).operation, op, "{before}{suffix}");
+            }
+            for before in ["/v1/own", "/v1/own/usage", "/team-a/v3/own", "/v1beta/own/openai", "/v1beta/openai/own"] {
+                let path = format!("{before}{suffix}");
+                assert_eq!(ClientPath::parse(&path).operation, Operation::Passthrough, "{path}");
+            }
+        }
+        for (path, expected) in [
+            ("/openai/models", "models"),
+            ("/openai/responses", "responses"),
+            ("/api/embeddings", "embeddings"),
+            ("/anthropic/messages", "messages"),
+            ("/api/chat/completions", "chat_completions"),
+            ("/ollama/v1/completions", "completions"),
+            ("/v1/own/chat/completions", "chat_completions"),
+            ("/v1/own/audio/speech", "audio_speech"),
+            ("/v1/fim/completions", "passthrough"),
+            ("/v1/chat/moderations", "passthrough"),
+            ("/v1/organization/usage/embeddings", "passthrough"),
         ] {
             assert_eq!(operation(path).0, expected, "{path}");
         }

@@ -5,8 +5,9 @@ use super::differences;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{BasePathHandling, PathModeSetting, ProtocolSetting, ProviderSettings};
 use super::wire::Table;
-use crate::operation::{ClientPath, Operation};
+use crate::operation::Operation;
 use crate::path::base_url::{self, BaseUrl, UrlError};
+use crate::path::endpoint::{self, Key};
 use crate::path::query::Query;
 use crate::path::template::Template;
 use crate::path::{Mode, PathSettings, segment, version_prefix};
@@ -23,8 +24,9 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn compile(settings: &ProviderSettings, preset: &'static Preset, problems: &mut Problems) -> Self {
-        let mut base = base_url(settings, preset, problems);
+        let (mut base, key) = base_url(settings, preset, problems);
         let mut address = Self::default();
+        address.paths.key = key;
         let paths = &mut address.paths;
         paths.slots = slots(settings, preset, problems);
         if preset.name == azure::NAME {
@@ -46,7 +48,7 @@ impl Address {
                             reason: "`baseUrl` already ends with this version; it will stand twice",
                         });
                     }
-                    if paths.base.as_ref().is_some_and(names_endpoint) {
+                    if paths.base.as_ref().is_some_and(|base| names_endpoint(base, key)) {
                         problems.warn(Kind::Doubtful { reason: "has no effect: `baseUrl` is a whole endpoint" });
                     }
                     paths.version = Some(version);
@@ -74,7 +76,7 @@ impl Address {
 }
 
 /// The one base URL: `baseUrl`, or the key Higress has for this type.
-fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> Option<BaseUrl> {
+fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problems) -> (Option<BaseUrl>, Key) {
     let candidates = [
         ("baseUrl", &settings.base_url),
         ("openaiCustomUrl", &settings.openai_custom_url),
@@ -83,7 +85,7 @@ fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problem
         ("azureServiceUrl", &settings.azure_service_url),
         ("difyApiUrl", &settings.dify_api_url),
     ];
-    let mut base = None;
+    let (mut base, mut by) = (None, Key::BaseUrl);
     for (key, url) in candidates.into_iter().filter(|(key, _)| settings.key_applies(key, preset)) {
         let Some(url) = url.as_ref().filter(|url| !url.trim().is_empty()) else { continue };
         problems.at(key, |problems| {
@@ -93,10 +95,15 @@ fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problem
             }
             match BaseUrl::parse(url) {
                 Ok(parsed) => {
+                    by = match key {
+                        "openaiCustomUrl" => Key::OpenAiCustomUrl,
+                        "vllmCustomUrl" => Key::VllmCustomUrl,
+                        _ => Key::BaseUrl,
+                    };
                     match key {
-                        "openaiCustomUrl" | "vllmCustomUrl" => touch(&parsed, problems),
+                        "openaiCustomUrl" | "vllmCustomUrl" => touch(&parsed, by, problems),
                         // Every other form of this URL means the same in the reference.
-                        "azureServiceUrl" if names_endpoint(&parsed) => touch(&parsed, problems),
+                        "azureServiceUrl" if names_endpoint(&parsed, by) => touch(&parsed, by, problems),
                         _ => {}
                     }
                     base = Some(parsed);
@@ -105,24 +112,24 @@ fn base_url(settings: &ProviderSettings, preset: &Preset, problems: &mut Problem
             }
         });
     }
-    base
+    (base, by)
 }
 
-fn touch(base: &BaseUrl, problems: &mut Problems) {
+fn touch(base: &BaseUrl, key: Key, problems: &mut Problems) {
     if base.path.is_empty() {
         problems.differs(differences::HOST_ONLY_URL);
     }
-    if names_endpoint(base) {
+    if names_endpoint(base, key) {
         problems.differs(differences::DIRECT_URL);
     }
-    if !base.query.is_empty() || names_endpoint(base) {
+    if !base.query.is_empty() || names_endpoint(base, key) {
         problems.differs(differences::QUERY_KEPT);
     }
 }
 
 /// Whether a URL names one endpoint rather than a base.
-fn names_endpoint(base: &BaseUrl) -> bool {
-    ClientPath::parse(&base.path).operation.suffix().is_some_and(|suffix| !suffix.contains('{'))
+fn names_endpoint(base: &BaseUrl, key: Key) -> bool {
+    endpoint::named_by(&base.path, key).is_some()
 }
 
 /// A host that replaces the preset's. `providerDomain` is applied last by the reference, so it wins.

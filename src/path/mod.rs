@@ -4,8 +4,8 @@
 //! 2. `pathMode: preserve`: the client's path, untouched after `stripPrefix`.
 //! 3. A path of the vendor's own protocol, on the vendor's host: the client's path, version included. (A provider that
 //!    speaks nothing else has the base path of `baseUrl` in front.)
-//! 4. `baseUrl` ends with the suffix of an operation: exactly that path for that operation; its parent is the base,
-//!    without version, for all others.
+//! 4. `baseUrl` is an endpoint, see [`endpoint`]: exactly that path for that operation; its parent is the base, without
+//!    version, for all others.
 //! 5. Otherwise base path + version prefix + suffix:
 //!    the base path of `baseUrl`, else of the preset;
 //!    `versionPrefix` if it is set, also to nothing, else nothing if `baseUrl` has a path, else the preset's;
@@ -18,6 +18,7 @@
 //! retry of an upstream filter, which sees headers that are already rewritten, changes nothing.
 
 pub mod base_url;
+pub mod endpoint;
 pub mod query;
 pub mod segment;
 pub mod spelling;
@@ -26,6 +27,7 @@ pub mod template;
 use crate::operation::{ClientPath, Dialect, Operation, is_version};
 use crate::provider::{At, Preset};
 use base_url::{BaseUrl, normal_path};
+use endpoint::Key;
 use query::{Query, Swap};
 use segment::Unsafe;
 use template::{SlotError, Template};
@@ -45,6 +47,8 @@ pub enum Mode {
 pub struct PathSettings {
     /// `baseUrl`.
     pub base: Option<BaseUrl>,
+    /// The key that gives it.
+    pub key: Key,
     /// `versionPrefix`, normalised: empty, or begins with a slash.
     pub version: Option<String>,
     /// `endpoints`: path and query.
@@ -373,14 +377,9 @@ impl<'s> Base<'s> {
     fn of(settings: &'s PathSettings) -> Self {
         let path = settings.base.as_ref().map(|base| base.path.as_str()).filter(|path| !path.is_empty());
         let Some(path) = path else { return Self { path: None, whole: None } };
-        let named = ClientPath::parse(path);
-        match named.operation.suffix() {
-            // A suffix with ids cannot be one endpoint; `…/models/x` is a base path like any other, and so is `…/skills`.
-            Some(suffix) if !suffix.contains('{') && !named.operation.is_family() => {
-                let parent = path.len().checked_sub(named.suffix.len()).and_then(|end| path.get(..end));
-                Self { path: parent, whole: Some((named.operation, path)) }
-            }
-            _ => Self { path: Some(path), whole: None },
+        match endpoint::named_by(path, settings.key) {
+            Some((operation, parent)) => Self { path: Some(parent), whole: Some((operation, path)) },
+            None => Self { path: Some(path), whole: None },
         }
     }
 
