@@ -4,7 +4,7 @@
 //! key that matches decides; nothing is mapped twice.
 
 use core::fmt;
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::{Captures, Regex, RegexBuilder};
 use std::borrow::Cow;
 
 /// The longest model name that is mapped, and the longest that a name may be mapped to, in bytes.
@@ -18,7 +18,19 @@ pub const MAX_NAME: usize = 256;
 /// a counted repetition makes many of them: `(.{0,1000}){20}`. An alternation of 200 names of models fits.
 pub const MAX_REGEX: usize = 128 * 1024;
 
-/// A model name with more than [`MAX_NAME`] bytes, or one that would be mapped to such a name.
+/// The smallest size that is told apart when a regex is weighed, in bytes of its automaton.
+const SMALL_REGEX: usize = 1024;
+
+/// What replacing the matches of a regex in one name may take: bytes of the automaton, times bytes of the name, times
+/// matches.
+///
+/// Each search for the next match may look at every state for every byte up to the end of the name. A small regex may
+/// match as often as the longest name has bytes; the largest one still eight times in a name of 60 bytes. Only a
+/// counted repetition of something optional needs a bound: `(a.{0,30}){4}b|a` on 256 times `a` took 116 ms in V8.
+const MAX_REPLACING: usize = SMALL_REGEX.saturating_mul(MAX_NAME).saturating_mul(MAX_NAME.saturating_add(1));
+
+/// A model name with more than [`MAX_NAME`] bytes, or one that would be mapped to such a name, or one in which a large
+/// regex matches so often that replacing its matches would keep the worker from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -28,10 +40,19 @@ pub struct ModelMapping {
     exact: Vec<(String, String)>,
     /// Longest prefix first.
     prefixes: Vec<(String, String)>,
-    regexes: Vec<(Regex, String)>,
+    regexes: Vec<Pattern>,
     default: Option<String>,
     strip: String,
     add: String,
+}
+
+/// One `~regex` key.
+#[derive(Clone, Debug)]
+struct Pattern {
+    regex: Regex,
+    /// At least as many bytes as its automaton has: [`SMALL_REGEX`], doubled until it fits.
+    size: usize,
+    target: String,
 }
 
 /// What a model name became.
@@ -96,9 +117,7 @@ impl ModelMapping {
         if key == "*" {
             self.default = Some(target.to_owned());
         } else if let Some(regex) = key.strip_prefix('~') {
-            let compiled = RegexBuilder::new(regex).size_limit(MAX_REGEX).build();
-            let regex = compiled.map_err(|error| MappingError::Regex(error.to_string()))?;
-            self.regexes.push((regex, target.to_owned()));
+            self.regexes.push(Pattern::new(regex, target)?);
         } else if let Some(prefix) = key.strip_suffix('*') {
             let longer = self.prefixes.partition_point(|(other, _)| other.len() >= prefix.len());
             self.prefixes.insert(longer, (prefix.to_owned(), target.to_owned()));
@@ -156,7 +175,7 @@ impl ModelMapping {
             return Err(TooLong);
         }
         let name = requested.strip_prefix(self.strip.as_str()).filter(|name| !name.is_empty()).unwrap_or(requested);
-        let (mapped, rule) = self.lookup(name);
+        let (mapped, rule) = self.lookup(name)?;
         let name = if self.add.is_empty() || mapped.starts_with(&self.add) {
             mapped
         } else {
@@ -174,24 +193,56 @@ impl ModelMapping {
             || targets.into_iter().any(|target| target == name || *target == mapped.name)
     }
 
-    fn lookup<'m>(&'m self, name: &'m str) -> (Cow<'m, str>, Option<Rule<'m>>) {
+    fn lookup<'m>(&'m self, name: &'m str) -> Result<(Cow<'m, str>, Option<Rule<'m>>), TooLong> {
         // An empty target keeps the name and ends the search.
         let target = |target: &'m str| Cow::Borrowed(if target.is_empty() { name } else { target });
         if let Some((key, to)) = self.exact.iter().find(|(key, _)| key == name) {
-            return (target(to), Some(Rule::Exact(key)));
+            return Ok((target(to), Some(Rule::Exact(key))));
         }
         if let Some((prefix, to)) = self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix.as_str())) {
-            return (target(to), Some(Rule::Prefix(prefix)));
+            return Ok((target(to), Some(Rule::Prefix(prefix))));
         }
-        if let Some((regex, to)) = self.regexes.iter().find(|(regex, _)| regex.is_match(name)) {
-            let replaced = regex.replace_all(name, to.as_str());
+        if let Some(pattern) = self.regexes.iter().find(|pattern| pattern.regex.is_match(name)) {
+            let replaced = pattern.replace(name)?;
             let mapped = if replaced.is_empty() { Cow::Borrowed(name) } else { replaced };
-            return (mapped, Some(Rule::Regex(regex.as_str())));
+            return Ok((mapped, Some(Rule::Regex(pattern.regex.as_str()))));
         }
-        match &self.default {
+        Ok(match &self.default {
             Some(to) => (target(to), Some(Rule::Default)),
             None => (Cow::Borrowed(name), None),
+        })
+    }
+}
+
+impl Pattern {
+    fn new(regex: &str, target: &str) -> Result<Self, MappingError> {
+        let mut size = SMALL_REGEX;
+        loop {
+            match RegexBuilder::new(regex).size_limit(size).build() {
+                Ok(regex) => return Ok(Self { regex, size, target: target.to_owned() }),
+                // The reason may be another than its size; then the last attempt says so as well.
+                Err(_) if size < MAX_REGEX => size = size.saturating_mul(2),
+                Err(error) => return Err(MappingError::Regex(error.to_string())),
+            }
         }
+    }
+
+    /// The name with every match replaced, unless there are more of them than [`MAX_REPLACING`] allows.
+    fn replace<'n>(&self, name: &'n str) -> Result<Cow<'n, str>, TooLong> {
+        let search = self.size.saturating_mul(name.len());
+        let most = MAX_REPLACING.checked_div(search).unwrap_or(usize::MAX);
+        // An empty match may stand before each byte and at the end.
+        if most > name.len() {
+            return Ok(self.regex.replace_all(name, self.target.as_str()));
+        }
+        let mut matches = 0_usize;
+        let replaced = self.regex.replacen(name, most.saturating_add(1), |captures: &Captures<'_>| {
+            matches = matches.saturating_add(1);
+            let mut to = String::new();
+            captures.expand(&self.target, &mut to);
+            to
+        });
+        if matches > most { Err(TooLong) } else { Ok(replaced) }
     }
 }
 
@@ -264,6 +315,29 @@ mod tests {
         assert!(matches!(mapping.add("~(.{0,1000}){20}", "x"), Err(MappingError::Regex(_))));
         let many: Vec<String> = (0..200).map(|n| format!("gpt-4o-mini-2024-{n:02}")).collect();
         assert_eq!(mapping.add(&format!("~^({})$", many.join("|")), "x"), Ok(()));
+    }
+
+    /// audit C2: what replacing takes is bounded by the size of the regex too, and no real name comes near the bound.
+    #[test]
+    fn a_large_regex_may_not_match_as_often_as_a_small_one() {
+        let large = "~(a.{0,30}){4}b|a";
+        let mapping = mapping(&[(large, "x")]);
+        assert_eq!(mapping.map(&"a".repeat(MAX_NAME)), Err(TooLong));
+        assert_eq!(mapping.map("gpt-4o-mini-a-la-carte").unwrap().name, "gpt-4o-mini-x-lx-cxrte");
+        let sizes = [large, "~gpt-4(.*-turbo)?", "~m"].map(|key| Pattern::new(&key[1..], "").unwrap().size);
+        assert!(sizes[0] > sizes[1] && sizes[1] >= sizes[2] && sizes[2] == SMALL_REGEX, "{sizes:?}");
+        for (key, target, piece) in [("~(gpt)-4(.*-turbo)?", "$1", "gpt-4"), ("~-", ".", "a-"), ("~", "", "m")] {
+            let pattern = Pattern::new(&key[1..], target).unwrap();
+            for length in [1, 60, 128] {
+                let name: String = piece.chars().cycle().take(length).collect();
+                assert_eq!(pattern.replace(&name).unwrap(), pattern.regex.replace_all(&name, target), "{key} {length}");
+            }
+        }
+        let many: Vec<String> = (0..200).map(|n| format!("gpt-4o-mini-2024-{n:02}")).collect();
+        let pattern = Pattern::new(&many.join("|"), "x").unwrap();
+        let name = many[..3].join(",");
+        assert_eq!(pattern.replace(&name).unwrap(), "x,x,x");
+        assert_eq!(pattern.replace(&many[..14].join(",")), Err(TooLong));
     }
 
     /// audit C2: every kind of key has the same bounds, for what comes in and for what goes out.
