@@ -122,23 +122,39 @@ pub fn text(value: &str) -> Option<String> {
 #[must_use]
 pub fn redacted(target: &str) -> Cow<'_, str> {
     let Some((path, query)) = target.split_once('?') else { return Cow::Borrowed(target) };
-    let secret = |raw: &str| {
-        let name = String::from_utf8_lossy(&key(raw)).to_ascii_lowercase();
-        ["key", "token", "secret", "password", "sig", "signature"].iter().any(|word| {
-            name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
-        }) || matches!(name.as_str(), "apikey" | "accesskey")
-    };
+    let secret = |raw: &str| is_secret(&key(raw));
     if !query.split('&').any(secret) {
         return Cow::Borrowed(target);
     }
-    let shown: Vec<Cow<'_, str>> = query
-        .split('&')
-        .map(|raw| match raw.split_once('=') {
-            Some((name, _)) if secret(raw) => Cow::Owned(format!("{name}=***")),
-            _ => Cow::Borrowed(raw),
-        })
-        .collect();
-    Cow::Owned(format!("{path}?{}", shown.join("&")))
+    let mut shown = String::with_capacity(target.len());
+    shown.push_str(path);
+    let mut separator = '?';
+    for raw in query.split('&') {
+        shown.push(separator);
+        separator = '&';
+        match raw.split_once('=') {
+            Some((name, _)) if secret(raw) => {
+                shown.push_str(name);
+                shown.push_str("=***");
+            }
+            _ => shown.push_str(raw),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a parameter of this decoded name commonly holds a secret, without regard to case. A query may have as many
+/// parameters as a path has bytes, so nothing is copied.
+fn is_secret(name: &[u8]) -> bool {
+    const WORDS: [&str; 6] = ["key", "token", "secret", "password", "sig", "signature"];
+    let ends_with = |word: &str| {
+        let Some((before, end)) = name.len().checked_sub(word.len()).and_then(|at| name.split_at_checked(at)) else {
+            return false;
+        };
+        end.eq_ignore_ascii_case(word.as_bytes()) && matches!(before.last(), None | Some(b'-' | b'_' | b'.'))
+    };
+    WORDS.into_iter().any(ends_with)
+        || ["apikey", "accesskey"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn parameters(text: &str) -> impl Iterator<Item = &str> {
@@ -224,6 +240,10 @@ mod tests {
                 "/v1/x?api-key=***&b=2&Access_Token=***&sig=***&monkey=banana",
             ),
             ("/v1/x?k%65y=s", "/v1/x?k%65y=***"),
+            (
+                "/?APIKey=s&x.SIG=s&key&=s&xkey=s&&x_=s&%FFtoken=s",
+                "/?APIKey=***&x.SIG=***&key&=s&xkey=s&&x_=s&%FFtoken=s",
+            ),
         ] {
             assert_eq!(redacted(target), shown);
         }
