@@ -20,6 +20,8 @@ mod exchanges;
 mod support;
 #[path = "support/vm.rs"]
 mod vm;
+#[path = "support/worst.rs"]
+mod worst;
 
 use baseline::Complaints;
 use exchanges::Exchange;
@@ -82,6 +84,34 @@ fn wasm() -> Vec<u8> {
         panic!("{problem}");
     }
     fs::read(support::wasm_path()).unwrap()
+}
+
+/// By how much the instructions of a callback may rise when an input has twice the size. What takes `n log n` is just
+/// above two; what takes the square of the size is near four.
+const MAX_GROWTH: f64 = 2.3;
+
+/// Instructions that a callback may take in any case: what makes growth of less a matter of chance.
+const FIXED: u64 = 50_000;
+
+/// audit C2, H2 and their kin: no input takes more than in proportion to its size. Instructions of the interpreter
+/// compare an input with one of its own kind only; `make bench-worst` measures them beside a plain body.
+#[test]
+fn no_input_costs_more_than_in_proportion_to_its_size() {
+    const SIZE: usize = 4 * 1024;
+    let vm = Vm::new(&wasm());
+    let mut complaints = Vec::new();
+    for input in worst::INPUTS {
+        let callbacks = |size: usize| vm.run(&(input.make)(size)).0.callbacks;
+        let (half, whole) = (callbacks(SIZE), callbacks(2 * SIZE));
+        assert_eq!(half.len(), whole.len(), "{}: the same callbacks", input.name);
+        for (half, whole) in half.iter().zip(&whole) {
+            let growth = whole.fuel as f64 / half.fuel.max(1) as f64;
+            if whole.fuel > FIXED && growth > MAX_GROWTH {
+                complaints.push(format!("{}: {} grows {growth:.2} times, to {}", input.name, whole.name, whole.fuel));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "more than {MAX_GROWTH} times for twice the size:\n{}", complaints.join("\n"));
 }
 
 /// The compiler of this machine, which is the one that built the file.

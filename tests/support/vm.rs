@@ -13,7 +13,6 @@
 
 use super::exchanges::{Exchange, Headers};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 use wasmi::{Caller, CompilationMode, Config, Engine, Extern, Func, Instance, Linker, Memory, Module, Store, Val};
 
 /// More than any exchange takes.
@@ -53,8 +52,6 @@ pub struct Callback {
     pub name: &'static str,
     /// Its instructions, as [`Cost::fuel`] counts them.
     pub fuel: u64,
-    /// How long the interpreter was busy with it.
-    pub time: Duration,
 }
 
 /// What the filter did with an exchange.
@@ -147,12 +144,10 @@ impl Guest {
         let arguments: Vec<Val> = arguments.iter().map(|argument| Val::I32(*argument)).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let before = self.store.get_fuel().unwrap();
-        let began = Instant::now();
         function.call(&mut self.store, &arguments, &mut results).unwrap();
-        let time = began.elapsed();
         let fuel = before - self.store.get_fuel().unwrap();
         let host = self.store.data_mut();
-        host.callbacks.push(Callback { name: host.callback, fuel, time });
+        host.callbacks.push(Callback { name: host.callback, fuel });
         results.first().and_then(Val::i32).unwrap_or_default()
     }
 
