@@ -105,7 +105,12 @@ impl Keys {
     pub(super) fn refuses(&self, name: &str) -> bool {
         let Some(others) = self.strict else { return false };
         let mut known = self.names.iter().map(|key| &**key).chain(others.iter().copied());
-        known.any(|key| key != name && folds_to(name, key))
+        // Asked for each key of a body, of which there may be as many as its bytes allow.
+        if name.is_ascii() {
+            known.any(|key| key.len() == name.len() && key != name && key.eq_ignore_ascii_case(name))
+        } else {
+            known.any(|key| key != name && folds_to(name, key))
+        }
     }
 
     /// The place that is watched.
@@ -139,12 +144,9 @@ impl Keys {
     }
 }
 
-/// Whether two keys are the same but for the case of ASCII letters. Two letters beyond ASCII fold into it, as in Go's
+/// Whether a key that is not all ASCII is the same as another but for the case of ASCII letters. Two letters beyond ASCII fold into it, as in Go's
 /// `encoding/json`: the long s and the sign of Kelvin.
 fn folds_to(name: &str, key: &str) -> bool {
-    if name.is_ascii() {
-        return name.eq_ignore_ascii_case(key);
-    }
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

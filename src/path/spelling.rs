@@ -4,6 +4,8 @@
 //! backslash for a slash, or ignores case. What an operation's rules are to hold for must be known however the upstream
 //! reads it.
 
+use std::borrow::Cow;
+
 /// How often a path is percent-decoded at most: proxies and servers behind one another each do it once.
 const MAX_DECODINGS: usize = 4;
 
@@ -55,28 +57,28 @@ pub fn simplified(path: &str) -> String {
 pub fn lenient(path: &str) -> [String; 2] {
     let text = decoded(path);
     let cut = text.split(['?', '#', '\0']).next().unwrap_or_default();
-    [cut, &text].map(|text| {
-        let mut segments: Vec<String> = Vec::new();
-        for segment in text.split(['/', '\\']) {
-            let mut read = bare(segment.split(';').next().unwrap_or_default());
-            match read.as_str() {
+    [cut, &*text].map(|text| {
+        let mut out = String::with_capacity(text.len());
+        // Where each segment of `out` starts, with its slash.
+        let mut starts = Vec::new();
+        for segment in text.split(is_separator).filter(|segment| !segment.is_empty()) {
+            let read = bare(segment.split(';').next().unwrap_or_default());
+            match &*read {
                 "" | "." => {}
-                ".." => {
-                    segments.pop();
-                }
+                ".." => out.truncate(starts.pop().unwrap_or_default()),
                 _ => {
-                    read.make_ascii_lowercase();
-                    segments.push(read);
+                    starts.push(out.len());
+                    out.push('/');
+                    out.extend(read.chars().map(|c| c.to_ascii_lowercase()));
                 }
             }
         }
-        let mut out = String::with_capacity(text.len());
-        for segment in &segments {
-            out.push('/');
-            out.push_str(segment);
-        }
         out
     })
+}
+
+const fn is_separator(c: char) -> bool {
+    matches!(c, '/' | '\\')
 }
 
 /// Whether a lenient server finds a `.` or `..` segment in the path.
@@ -86,30 +88,40 @@ pub fn has_dot_segment(path: &str) -> bool {
         return false;
     }
     let text = decoded(path);
-    text.split(['/', '\\']).any(|segment| {
-        let is_dots = |part: &str| matches!(bare(part).as_str(), "." | "..");
+    text.split(is_separator).filter(|segment| segment.contains('.')).any(|segment| {
+        let is_dots = |part: &str| matches!(&*bare(part), "." | "..");
         is_dots(segment.split(';').next().unwrap_or_default())
             || is_dots(segment.split([';', '?', '#', '\0']).next().unwrap_or_default())
     })
 }
 
 /// The text without what is not seen: blanks and control characters.
-fn bare(text: &str) -> String {
+fn bare(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let unseen = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
-    text.chars().filter(|c| !unseen(*c)).collect()
+    Cow::Owned(text.chars().filter(|c| !unseen(*c)).collect())
 }
 
 /// The path percent-decoded, as often as any server may do it. A `%` that is no escape stays.
-fn decoded(path: &str) -> String {
-    let mut bytes = path.as_bytes().to_vec();
+fn decoded(path: &str) -> Cow<'_, str> {
+    let mut bytes = Cow::Borrowed(path.as_bytes());
     for _ in 0..MAX_DECODINGS {
+        // Most paths have nothing to decode, or nothing any more.
+        if memchr::memchr(b'%', &bytes).is_none() {
+            break;
+        }
         let (decoded, changed) = decode_once(&bytes);
-        bytes = decoded;
+        bytes = Cow::Owned(decoded);
         if !changed {
             break;
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    match bytes {
+        Cow::Borrowed(_) => Cow::Borrowed(path),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
 
 fn decode_once(bytes: &[u8]) -> (Vec<u8>, bool) {
