@@ -237,6 +237,13 @@ impl Framer {
     #[must_use]
     pub fn count(&self, chunk: &[u8]) -> usize {
         let is_sse = matches!(self.reader, Reader::Sse(_));
+        // Nearly every chunk is one event of one line.
+        if is_sse
+            && let Some(event) = chunk.strip_suffix(b"\n\n")
+            && memchr::memchr(b'\n', event).is_none()
+        {
+            return 1;
+        }
         let ends = memchr::memchr_iter(b'\n', chunk).filter(|at| {
             // The blank line behind an event, and any line that is not blank.
             let before = chunk.get(..*at).unwrap_or_default();
