@@ -134,6 +134,10 @@ bench-exact: $(WASM) $(EMPTY_FILTER) | $(ENVOY_FILE) ## Count Envoy's instructio
 bench-worst: $(WASM) ## Measure the worst inputs in V8 beside a chat of the same size (needs Node.js; SIZE=bytes)
 	@$(CARGO) run --quiet --locked --example bench_worst -- $(SIZE)
 
+.PHONY: corpus
+corpus: ## Print what Waypost finds in recorded exchanges, by vendor (DIR=recordings; see tests/support/corpus.rs)
+	@$(CARGO) run --quiet --locked --features cli --example corpus -- $(DIR)
+
 ##@ Check
 
 .PHONY: test

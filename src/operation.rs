@@ -55,6 +55,8 @@ enum Place {
     Anchored,
     /// As [`Self::Anchored`], and everything below it is the same operation: a whole family of resources, with its ids.
     Family,
+    /// Only directly behind a version, and the path is kept as that of no known operation is: one vendor alone has it.
+    Native,
 }
 
 /// What the request body of an operation is made of, as far as it is looked into.
@@ -247,6 +249,25 @@ operations! {
     RealtimeTranscriptionSessions "realtime_transcription_sessions" OpenAi Anchored Other Free "/realtime/transcription_sessions";
     RealtimeSessions "realtime_sessions" OpenAi Anchored Json Free "/realtime/sessions";
     RealtimeCalls "realtime_calls" OpenAi Anchored ModelInQuery Free "/realtime/calls";
+    // Gemini Interactions. https://ai.google.dev/gemini-api/docs/interactions (2026-11)
+    Interaction "interaction" Gemini Native Other Free "/interactions/{interaction_id}";
+    Interactions "interactions" Gemini Native Json Costs "/interactions";
+
+    // Cohere. https://docs.cohere.com/reference/about (2026-11)
+    CohereChat "cohere_chat" OpenAi Native Json Costs "/chat";
+    CohereEmbed "cohere_embed" OpenAi Native Json Reads "/embed";
+
+    // DashScope. https://help.aliyun.com/zh/model-studio/dashscopeapireference (2026-11)
+    DashScopeText "dashscope_text_generation" OpenAi Native Json Costs "/services/aigc/text-generation/generation";
+    DashScopeMultimodal "dashscope_multimodal_generation" OpenAi Native Json Costs "/services/aigc/multimodal-generation/generation";
+    DashScopeImages "dashscope_image_generation" OpenAi Native Json Costs "/services/aigc/image-generation/generation";
+    DashScopeTextToImage "dashscope_image_synthesis" OpenAi Native Json Costs "/services/aigc/text2image/image-synthesis";
+    DashScopeImageToImage "dashscope_image_edit" OpenAi Native Json Costs "/services/aigc/image2image/image-synthesis";
+    DashScopeVideo "dashscope_video_synthesis" OpenAi Native Json Costs "/services/aigc/video-generation/video-synthesis";
+    DashScopeEmbeddings "dashscope_embeddings" OpenAi Native Json Reads "/services/embeddings/text-embedding/text-embedding";
+    DashScopeMultimodalEmbeddings "dashscope_multimodal_embeddings" OpenAi Native Json Reads "/services/embeddings/multimodal-embedding/multimodal-embedding";
+    DashScopeRerank "dashscope_rerank" OpenAi Native Json Reads "/services/rerank/text-rerank/text-rerank";
+
     Realtime "realtime" OpenAi Anchored ModelInQuery Free "/realtime" as "openai/v1/realtime";
     Model "model" OpenAi Anchored Other Free "/models/{model}";
     Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
@@ -292,16 +313,17 @@ impl Operation {
         self.row().map_or("passthrough", |row| row.name)
     }
 
-    /// The dialect whose clients send this; passed-through paths are nobody's in particular.
+    /// The dialect whose clients send this; passed-through paths are nobody's in particular, and those of
+    /// [one vendor](Self::is_native) pass through.
     #[must_use]
     pub fn dialect(self) -> Option<Dialect> {
-        self.row().map(|row| row.dialect)
+        self.row().filter(|row| row.place != Place::Native).map(|row| row.dialect)
     }
 
-    /// The suffix the operation's own vendor uses, ids as `{name}`; none for [`Operation::Passthrough`].
+    /// The suffix the operation's own vendor uses, ids as `{name}`; none for what passes through.
     #[must_use]
     pub fn suffix(self) -> Option<&'static str> {
-        self.row().map(|row| row.suffix)
+        self.row().filter(|row| row.place != Place::Native).map(|row| row.suffix)
     }
 
     /// What its request body is made of.
@@ -327,6 +349,13 @@ impl Operation {
     pub fn has_model(self) -> bool {
         self.row().is_some_and(|row| row.body != BodyKind::Other || row.suffix.contains("/{model}"))
             && !self.is_model_list()
+    }
+
+    /// Whether one vendor alone has it, so that its path is kept like that of no known operation. It is known for what its
+    /// body and its response tell.
+    #[must_use]
+    pub fn is_native(self) -> bool {
+        self.row().is_some_and(|row| row.place == Place::Native)
     }
 
     /// Whether anything is generated, so that there may be output beside the input.
@@ -473,7 +502,8 @@ impl<'a> ClientPath<'a> {
         };
         let (prefix, version) = split_version(rest);
         let claimed = |segment: &str| is_version(segment) || (row.place == Place::Anchored && is_family_root(segment));
-        if row.place != Place::Anywhere && version.is_empty() && prefix.split('/').any(claimed) {
+        let is_bare = row.place == Place::Native && version.is_empty();
+        if is_bare || (row.place != Place::Anywhere && version.is_empty() && prefix.split('/').any(claimed)) {
             return None;
         }
         let suffix = self.path.get(rest.len()..)?;

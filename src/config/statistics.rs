@@ -7,8 +7,9 @@ use super::settings::{
 };
 use crate::attributes::{self, Attribute, Attributes, Rule, Source, Spec};
 use crate::telemetry::labels::{Consumers, Models};
-use crate::telemetry::{Flat, Style};
+use crate::telemetry::{Flat, Once, Style};
 use crate::usage;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// How many series of metrics there may be when nothing else is configured.
@@ -51,6 +52,8 @@ pub struct Statistics {
     pub session_header: Option<String>,
     /// Where usage is looked for.
     pub usage_table: usage::Table,
+    /// Responses that tell their cost whenever they are fetched, of which each is counted once.
+    pub counted: Rc<RefCell<Once>>,
 }
 
 impl Statistics {
@@ -105,6 +108,7 @@ impl Statistics {
                 content_types: settings.enable_content_types.clone().unwrap_or_default(),
                 session_header: settings.session_id_header.as_deref().map(str::to_ascii_lowercase),
                 usage_table: global.map_or_else(usage::Table::new, |global| global.usage_table.clone()),
+                counted: global.map(|global| Rc::clone(&global.counted)).unwrap_or_default(),
             })
         })
     }

@@ -31,6 +31,8 @@ pub(super) struct Meter {
     session: Option<String>,
     /// Whether the response is one to look into.
     read: bool,
+    /// Whether it fetches what was asked for earlier, which may tell its cost only now.
+    fetches: bool,
     /// Whether the usage of a stream is read, so that it is worth asking for.
     pub asks_usage: bool,
     path: Option<(String, Option<usize>)>,
@@ -78,6 +80,7 @@ impl Meter {
             consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
             session: session_id(statistics.session_header.as_deref(), &get),
             read: reads_response(statistics, decision.operation, head),
+            fetches: fetches(decision.operation, head),
             asks_usage: statistics.reads_streams(),
             path: None,
             model: None,
@@ -259,9 +262,17 @@ impl Meter {
         if let Some(response) = self.response.take() {
             record.streamed = response.is_stream();
             record.oversized_event = response.is_damaged();
-            let uncounted = response.uncounted();
+            let mut uncounted = response.uncounted();
             let unread = response.unread();
             let facts = response.into_facts();
+            // What is worked on in the background tells its cost whenever it is fetched; anything else was counted when
+            // it was made.
+            let is_told_again = facts.background && facts.usage.is_known();
+            let is_first = |id: &str| self.statistics.counted.try_borrow_mut().is_ok_and(|mut once| once.is_first(id));
+            let first = is_told_again && facts.id.as_deref().is_some_and(is_first);
+            if self.fetches && !first && unread.is_none() {
+                uncounted = uncounted.or(Some(unread::OPERATION));
+            }
             if uncounted.is_none() {
                 record.response_model = facts.model;
                 record.chat_id = facts.id;
@@ -390,9 +401,15 @@ impl Meter {
     }
 }
 
-/// Whether the response to a request is one to look into. What is fetched again was counted when it was made.
+/// Whether a request fetches a response that was asked for earlier.
+fn fetches(operation: Operation, head: &Head) -> bool {
+    matches!(operation, Operation::Response | Operation::Interaction) && head.text(":method") == Some("GET")
+}
+
+/// Whether the response to a request is one to look into. What is fetched was mostly counted when it was made; what was
+/// worked on in the background was not.
 pub(super) fn reads_response(statistics: &Statistics, operation: Operation, head: &Head) -> bool {
     (statistics.usage || !statistics.attributes.is_empty())
-        && operation.costs()
-        && head.text(":method").is_none_or(|method| method == "POST")
+        && (fetches(operation, head)
+            || (operation.costs() && head.text(":method").is_none_or(|method| method == "POST")))
 }

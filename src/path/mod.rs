@@ -227,7 +227,14 @@ impl Paths {
         let mut listed = Vec::with_capacity(Operation::COUNT);
         for operation in Operation::all() {
             routes.push(base.route(settings, preset, operation, &query)?);
-            listed.push(settings.operations.as_ref().is_none_or(|list| list.contains(&operation)));
+            // An operation that only one vendor has is also what is passed through.
+            let passes = operation.is_native();
+            listed.push(
+                settings
+                    .operations
+                    .as_ref()
+                    .is_none_or(|list| list.contains(&operation) || (passes && list.contains(&Operation::Passthrough))),
+            );
         }
         Ok(Self {
             routes,
@@ -341,7 +348,9 @@ impl Paths {
             return Err(Refusal::NotListed);
         }
         match self.passthrough {
-            Some(refusal) if client.operation == Operation::Passthrough && !own => Err(refusal),
+            Some(refusal) if (client.operation == Operation::Passthrough || client.operation.is_native()) && !own => {
+                Err(refusal)
+            }
             _ => Ok(()),
         }
     }

@@ -12,12 +12,14 @@ pub mod labels;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
+pub mod once;
 pub mod record;
 pub mod series;
 
 pub use fields::{Fields, Flat};
 pub use labels::{Consumers, Labels, Models};
 pub use metrics::{Kind, MEMORY, Sample, Style, samples};
+pub use once::Once;
 pub use record::{Failure, Party, Record, UsageSource};
 pub use series::{Host, Series};
 

@@ -29,6 +29,8 @@ pub struct Facts {
     /// The word for it that tells most: a `code` with a letter, otherwise a `type`, otherwise a `status` or the name of
     /// the exception, otherwise a number.
     pub error_type: Option<String>,
+    /// Whether it says that it is worked on in the background, so that its cost is told when it is fetched.
+    pub background: bool,
     /// Whether a message that told a figure ended within its JSON, so that figures may be missing.
     pub cut: bool,
 }
@@ -329,6 +331,7 @@ impl Message {
             Value::String { raw, .. } => self.string(leaf, found, raw, facts),
             Value::True => match leaf {
                 Leaf::PartThought => self.part.thought = true,
+                Leaf::Background => facts.background = true,
                 Leaf::Error | Leaf::ErrorPart => self.fault.certain = true,
                 _ => {}
             },

@@ -49,6 +49,8 @@ pub(super) enum Leaf {
     /// Why the answer ends, and the state of the response, which tells it where nothing else does.
     Finish,
     Status,
+    /// Whether the response is worked on in the background.
+    Background,
     /// A text of the answer.
     Content,
     /// An object of the answer.
@@ -247,6 +249,9 @@ pub(super) static PLACES: &[(&str, Leaf)] = &[
     ("response.response_id", Leaf::Id),
     ("request_id", Leaf::SpareId),
     ("generation_id", Leaf::SpareId),
+    ("background", Leaf::Background),
+    ("response.background", Leaf::Background),
+    ("interaction.background", Leaf::Background),
     // Errors.
     ("error", Leaf::Error),
     ("error.?", Leaf::ErrorPart),
