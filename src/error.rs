@@ -36,6 +36,8 @@ pub enum Error {
     UnpackedTooLarge,
     /// The rule that serves this request is broken; the text names the problem and holds no secret.
     Configuration(String),
+    /// The header that names the consumer is there with several different values.
+    AmbiguousConsumer,
     /// A body that has to be held is longer than may be held.
     BodyTooLarge,
     /// The host does not deliver bodies while headers are held.
@@ -71,7 +73,11 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::InvalidPath(_) | Self::InvalidUpgrade | Self::ModelMissing | Self::InvalidBody(_) => 400,
+            Self::InvalidPath(_)
+            | Self::InvalidUpgrade
+            | Self::ModelMissing
+            | Self::InvalidBody(_)
+            | Self::AmbiguousConsumer => 400,
             Self::NoRule | Self::OperationNotServed(_) => 404,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge | Self::UnpackedTooLarge => 413,
@@ -96,6 +102,7 @@ impl Error {
             Self::UnreadableBody(_) => "unreadable_body",
             Self::UnpackedTooLarge => "unpacked_body_too_large",
             Self::Configuration(_) => "configuration_error",
+            Self::AmbiguousConsumer => "ambiguous_consumer",
             Self::BodyTooLarge => "body_too_large",
             Self::HoldNotHonoured => "hold_not_honoured",
             Self::BodyTimeout => "body_timeout",
@@ -115,6 +122,7 @@ impl Error {
             | Self::UnreadableBody(_)
             | Self::UnpackedTooLarge
             | Self::Configuration(_)
+            | Self::AmbiguousConsumer
             | Self::HoldNotHonoured => false,
             // No SDK retries the first four by itself.
             Self::InvalidPath(_)
@@ -149,6 +157,11 @@ impl Error {
                  `maxUnpackedBytes` of the provider, than 200 times its size, or than 4 MiB from its last piece"
                 .to_owned(),
             Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
+            Self::AmbiguousConsumer => {
+                "the header that names the consumer has several different values; the gateway must replace what a client sends \
+                 there, and not add to it"
+                    .to_owned()
+            }
             Self::BodyTooLarge => {
                 "the body must be held because what goes upstream depends on it, and it is longer than the gateway holds; \
                  raise `maxHeldBodyBytes` of the provider (a body without `content-length` that ends with trailers may have \

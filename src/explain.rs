@@ -180,6 +180,8 @@ fn shown_headers(upstream: &Upstream) -> impl Iterator<Item = (String, String)> 
             format!("{}***", value.get(..*shown).unwrap_or_default())
         } else if name == ":path" {
             upstream.shown_path()
+        } else if index < upstream.edits.hidden {
+            "***".to_owned()
         } else {
             value.clone()
         };

@@ -11,7 +11,7 @@
 //! | what is asked for | [`operation`] | client prefix, version, operation |
 //! | which model | [`model`] | the upstream's name for it |
 //! | which path | [`path`] | THE RULE: endpoint, base path, version prefix, suffix, query |
-//! | which credential | [`exchange`] | what is removed, what is put on |
+//! | which credential | [`removal`], [`exchange`] | what is removed, what is put on |
 //! | what if the body is compressed | [`unpack`] | gzip, deflate, Zstandard: what is edited leaves plain |
 //! | what changes in the body | [`exchange`], [`json`], [`multipart`] | splices; all other bytes stay |
 //!
@@ -70,6 +70,7 @@ pub mod path;
 #[cfg(all(target_os = "wasi", not(feature = "bench")))]
 mod plugin;
 pub mod provider;
+pub mod removal;
 pub mod rules;
 pub mod telemetry;
 pub mod unpack;

@@ -34,6 +34,10 @@ enum Domain {
 impl Domain {
     /// A leading star makes a suffix, else a trailing one a prefix; only the first star that applies is special.
     fn parse(text: &str) -> Self {
+        let (host, port) = split_port(text);
+        if let (Some(host), None) = (host.strip_suffix('.'), port) {
+            return Self::parse(host);
+        }
         if let Some(suffix) = text.strip_prefix('*') {
             Self::Suffix(suffix.to_ascii_lowercase())
         } else if let Some(prefix) = text.strip_suffix('*') {
@@ -162,9 +166,17 @@ impl Conditions {
     }
 
     fn domain_holds(&self, authority: Option<&str>) -> bool {
-        let Some(authority) = authority else { return false };
-        let (host, _) = split_port(authority);
-        self.domains.iter().any(|domain| domain.matches(authority, host))
+        let Some(authority) = authority.map(without_user_info) else { return false };
+        let (host, port) = split_port(authority);
+        // A name with a dot at its end is the same name, absolute.
+        match (host.strip_suffix('.'), port) {
+            (None, _) => self.domains.iter().any(|domain| domain.matches(authority, host)),
+            (Some(host), None) => self.domains.iter().any(|domain| domain.matches(host, host)),
+            (Some(host), Some(port)) => {
+                let authority = [host, ":", port].concat();
+                self.domains.iter().any(|domain| domain.matches(&authority, host))
+            }
+        }
     }
 }
 
@@ -229,6 +241,12 @@ fn unusual(name: &str) -> Option<&'static str> {
     }
 }
 
+/// An authority without what a client wrote in front of the host to authenticate: `user:password@`.
+#[must_use]
+pub fn without_user_info(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 /// Whether `service` (`fqdn` or `fqdn:port`) names the cluster `direction|port|subset|fqdn`, or the cluster itself as it
 /// is called outside Istio and Higress.
 fn serves(service: &str, cluster: &str) -> bool {
@@ -278,6 +296,15 @@ mod tests {
             ("*aa.com", "é", false),
             ("aa*", "é", false),
             ("[::1]", "[::1]:80", true),
+            // audit L3
+            ("a.com", "a.com.", true),
+            ("a.com", "A.com.:8443", true),
+            ("a.com:8443", "a.com.:8443", true),
+            ("a.com", "user@a.com", true),
+            ("a.com", "user:p@ss@a.com:80", true),
+            ("*.a.com", "x.a.com.", true),
+            ("a.com.", "a.com", true),
+            ("b.com", "b.com@a.com", false),
         ] {
             assert_eq!(domain(pattern, authority), expected, "{pattern} {authority}");
         }

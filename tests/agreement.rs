@@ -175,6 +175,7 @@ fn client(pair: &Pair) -> Client<'_> {
         path: Some(&pair.request.path),
         route: named(pair.request.route),
         cluster: named(pair.request.cluster),
+        ..Client::default()
     }
 }
 
@@ -440,7 +441,7 @@ fn upstream(config: &Config, pair: &Pair) -> Option<Upstream> {
 ///
 /// Of several tokens a retry takes the next one; here both attempts begin with the first.
 fn same_with_the_saved_original(pair: &Pair, sent: &Sent) -> Result<(), String> {
-    let saved = Saved { authority: pair.request.host.clone(), path: pair.request.path.clone() };
+    let saved = Saved { authority: pair.request.host.clone(), path: pair.request.path.clone(), ..Saved::default() };
     let again = run(&config(&pair.configuration()), pair, sent.headers.clone(), Some(saved));
     let Outcome::Sent(again) = again else { return Err(format!("[retry] sent at first, then {again:?}")) };
     hold!("retry", again.path() == sent.path(), "{:?}, then {:?}", sent.path(), again.path());

@@ -69,6 +69,7 @@ fn explained(config: &waypost::config::Config, pair: &Pair, domain: &str) -> Val
         path: Some(&pair.request.path),
         route: Some(ROUTE),
         cluster: Some(CLUSTER),
+        ..decide::Client::default()
     };
     let method = pair.request.method;
     explain(config, waypost::explain::Request { method, client, head: &head, body: Some(&pair.request.body) }).to_json()

@@ -28,7 +28,7 @@ fn every_operation_of_every_preset_goes_where_its_row_says() {
         for request in preset.requests {
             seen = seen.saturating_add(1);
             let path = request["path"].as_str().expect("a path");
-            let client = Client { authority: None, path: Some(path.as_bytes()), route: None, cluster: None };
+            let client = Client { authority: None, path: Some(path.as_bytes()), ..Client::default() };
             let head = Head::default();
             let got = match decide(&loaded.config, client, &head, Body::Model("x1")).verdict {
                 Verdict::Send(upstream) => json!({ "authority": upstream.authority(), "path": upstream.path() }),

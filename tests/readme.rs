@@ -84,7 +84,7 @@ fn upstream(provider: &Value, method: &str, path: &str, model: Option<&str>) -> 
     provider["apiTokens"] = json!(["token"]);
     let loaded = load(json!({ "provider": provider }).to_string().as_bytes()).expect("a configuration");
     let body = model.map(|model| json!({ "model": model }).to_string());
-    let client = Client { authority: Some(b"client"), path: Some(path.as_bytes()), route: None, cluster: None };
+    let client = Client { authority: Some(b"client"), path: Some(path.as_bytes()), ..Client::default() };
     let head = Head::new(Vec::new());
     let request = Request { method, client, head: &head, body: body.as_ref().map(String::as_bytes) };
     let explanation = explain(&loaded.config, request);
@@ -253,6 +253,7 @@ fn errors() -> Vec<Error> {
         | Error::UnreadableBody(_)
         | Error::UnpackedTooLarge
         | Error::Configuration(_)
+        | Error::AmbiguousConsumer
         | Error::BodyTooLarge
         | Error::InvalidUpgrade
         | Error::HoldNotHonoured
@@ -271,6 +272,7 @@ fn errors() -> Vec<Error> {
         Error::UnreadableBody(""),
         Error::UnpackedTooLarge,
         Error::Configuration(String::new()),
+        Error::AmbiguousConsumer,
         Error::BodyTooLarge,
         Error::HoldNotHonoured,
         Error::BodyTimeout,

@@ -101,7 +101,7 @@ fn paths(c: &mut Criterion) {
         group.bench_function(format!("decide{target}"), |b| {
             b.iter(|| {
                 let client =
-                    Client { authority: Some(b"gw"), path: Some(target.as_bytes()), route: None, cluster: None };
+                    Client { authority: Some(b"gw"), path: Some(target.as_bytes()), ..Client::default() };
                 decide(&config, black_box(client), &head, Body::Pending)
             });
         });

@@ -54,6 +54,18 @@ differences! {
     ONE_CREDENTIAL "one-credential":
         "every credential of the client is removed, in headers, cookies and query; `x-hi-original-auth` is not sent";
         "The client's gateway key must not reach the vendor (higress#3954). With it goes the re-entry of a Higress fallback route through key-auth.";
+    CLIENT_HEADERS "client-headers":
+        "with a configured token, whatever looks like a credential of the client is removed, also in trailers and WebSocket protocols, and with it what chooses who pays (`openai-organization` and its kind)";
+        "Gateway keys in `apikey` and `x-auth-token` reached the vendor, and clients chose which project was billed. `keepHeaders` keeps a header.";
+    CONSUMER_HEADER "consumer-header":
+        "the header that names the consumer does not go upstream, and several different values of it are answered with 400";
+        "The vendor need not know who asks, and a client that sends the header itself was taken for somebody else. What comes after Waypost reads the filter state `wasm.waypost_consumer`; `keepHeaders` keeps the header.";
+    HOST_OVERRIDES "host-overrides":
+        "`x-forwarded-host`, `x-original-url`, `x-rewrite-url`, `x-http-method-override` and their kind do not go upstream";
+        "They are another host, path or method to some frameworks, past every rule.";
+    REDIRECTS "redirects":
+        "a token that is put into the query is removed from the headers of responses";
+        "Redirects that repeat the query gave the operator's token to the client.";
     FALLS_CLOSED "falls-closed":
         "a broken rule, a missing token or an unknown `activeProviderId` answers 503; other rules go on";
         "Requests passed through with the client's own credential, or the whole plugin did not start.";
@@ -90,6 +102,22 @@ differences! {
     GENERIC_PORT "host-port":
         "a port in `vllmServerHost` is kept";
         "It was cut off.";
+}
+
+/// The differences that any configuration with a provider touches, whatever its keys are.
+#[cfg(not(target_os = "wasi"))]
+#[must_use]
+pub fn of_providers(config: &super::Config) -> Vec<Difference> {
+    use super::{Auth, Provider};
+    let any = |is: &dyn Fn(&Provider) -> bool| config.providers().any(is);
+    let touched = [
+        (ONE_CREDENTIAL, any(&|_| true)),
+        (CLIENT_HEADERS, any(&|provider| provider.auth == Auth::Inject)),
+        (CONSUMER_HEADER, any(&|_| true)),
+        (HOST_OVERRIDES, any(&|_| true)),
+        (REDIRECTS, any(&Provider::injects_into_query)),
+    ];
+    touched.into_iter().filter_map(|(difference, touched)| touched.then_some(difference)).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod azure;
 pub mod body;
 pub mod differences;
 mod doubts;
+mod headers;
 pub mod problem;
 mod provider;
 #[cfg(feature = "cli")]
@@ -375,6 +376,14 @@ fn compile_rule(
 const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
 
 impl Config {
+    /// Every provider that serves some request, once for each rule that it serves.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.rules.iter().chain([&self.fallback]).filter_map(|rule| match &rule.serve {
+            Serve::Provider(provider) => Some(&**provider),
+            Serve::Untouched | Serve::Denied | Serve::Broken(_) => None,
+        })
+    }
+
     /// Whether a rule looks at the name of the route.
     #[must_use]
     pub const fn needs_route(&self) -> bool {

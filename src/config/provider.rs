@@ -5,6 +5,7 @@ use super::azure;
 use super::body::BodySettings;
 use super::differences;
 use super::doubts;
+use super::headers;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{AuthSetting, CredentialSettings, ProtocolSetting, ProviderSettings};
 use super::wire::Secret;
@@ -13,6 +14,7 @@ use crate::model::{MAX_NAME, MappingError, ModelMapping};
 use crate::operation::Dialect;
 use crate::path::Paths;
 use crate::provider::{Credential, Preset, Surface, Token, vertex};
+use crate::removal::Removal;
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -84,9 +86,15 @@ pub struct Provider {
     pub original: bool,
     /// What is done to bodies otherwise.
     pub body: BodySettings,
+    /// What of the client's headers and query does not go upstream.
+    pub removal: Removal,
+    /// Headers of the operator, set on every request; names in lower case.
+    pub headers: Vec<(String, Secret)>,
     surfaces: Vec<SurfaceHeaders>,
     /// For paths of no surface: the vendor's own protocol.
     own: SurfaceHeaders,
+    /// Placements of tokens that begin in a certain way, wherever they go.
+    token_forms: Vec<(&'static str, Placement)>,
     secret_parameters: Vec<String>,
     tokens: Vec<Secret>,
     turn: Cell<usize>,
@@ -137,7 +145,22 @@ impl Provider {
             problems.differs(differences::KEY_CASE);
             problems.differs(differences::PATH_SPELLING);
         }
+        // A placement of the operator's choice is that of every token.
+        let forms = if credential.is_none() { preset.token_forms } else { &[] };
+        let token_forms: Vec<_> = forms.iter().map(|(start, credential)| (*start, (*credential).into())).collect();
+        let secret_parameters = secret_parameters(surfaces.iter().chain([&own]), preset);
+        let placements = || surfaces.iter().chain([&own]).map(|surface| &surface.placement);
+        let removal = headers::removal(settings, auth, placements(), secret_parameters.clone(), problems);
+        let taken = |name: &str| {
+            let mut places = placements().chain(token_forms.iter().map(|(_, placement)| placement));
+            auth != Auth::None
+                && places.any(|place| matches!(place, Placement::Header { name: taken, .. } if taken == name))
+        };
+        let own_headers = headers::own_headers(settings, &taken, problems);
         Some(Self {
+            removal,
+            headers: own_headers,
+            token_forms,
             id: settings.id.clone().unwrap_or_default(),
             preset,
             paths,
@@ -145,7 +168,7 @@ impl Provider {
             models,
             body,
             original,
-            secret_parameters: secret_parameters(surfaces.iter().chain([&own]), preset),
+            secret_parameters,
             surfaces,
             own,
             tokens: settings.api_tokens.clone().unwrap_or_default(),
@@ -158,6 +181,13 @@ impl Provider {
     #[must_use]
     pub fn surface(&self, index: Option<usize>) -> &SurfaceHeaders {
         index.and_then(|index| self.surfaces.get(index)).unwrap_or(&self.own)
+    }
+
+    /// Where a token is put on a request to a surface.
+    #[must_use]
+    pub fn placement<'p>(&'p self, surface: &'p SurfaceHeaders, token: &str) -> &'p Placement {
+        let form = self.token_forms.iter().find(|(start, _)| token.starts_with(start));
+        form.map_or(&surface.placement, |(_, placement)| placement)
     }
 
     /// The next configured token; each call takes the next one in turn.
@@ -174,6 +204,13 @@ impl Provider {
         !self.untold.replace(true)
     }
 
+    /// Whether a configured token may be put into the query.
+    #[must_use]
+    pub fn injects_into_query(&self) -> bool {
+        self.auth == Auth::Inject
+            && secret_parameters_of_tokens(self.surfaces.iter().chain([&self.own])).next().is_some()
+    }
+
     /// Names of query parameters that are credentials here and must not come from the client.
     #[must_use]
     pub fn secret_parameters(&self) -> &[String] {
@@ -187,14 +224,19 @@ impl Provider {
     }
 }
 
+/// The parameters that tokens are put into.
+fn secret_parameters_of_tokens<'s>(
+    surfaces: impl Iterator<Item = &'s SurfaceHeaders>,
+) -> impl Iterator<Item = &'s String> {
+    surfaces.filter_map(|surface| match &surface.placement {
+        Placement::Query { name } => Some(name),
+        Placement::Header { .. } => None,
+    })
+}
+
 /// The parameters that tokens are put into, and those in which the vendor would also take one.
 fn secret_parameters<'s>(surfaces: impl Iterator<Item = &'s SurfaceHeaders>, preset: &Preset) -> Vec<String> {
-    let mut names: Vec<String> = surfaces
-        .filter_map(|surface| match &surface.placement {
-            Placement::Query { name } => Some(name.clone()),
-            Placement::Header { .. } => None,
-        })
-        .collect();
+    let mut names: Vec<String> = secret_parameters_of_tokens(surfaces).cloned().collect();
     let google = preset.surfaces.iter().any(|surface| surface.dialect == Dialect::Gemini);
     let also: &[&str] = if google {
         &["key", "access_token"]
@@ -266,11 +308,11 @@ fn applicability(settings: &ProviderSettings, preset: &'static Preset, problems:
 }
 
 /// Whether a text can stand in a header.
-fn is_header_value(text: &str) -> bool {
+pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
-const NO_HEADER_VALUE: &str = "holds a line break or another character that cannot stand in a header";
+pub(super) const NO_HEADER_VALUE: &str = "holds a line break or another character that cannot stand in a header";
 
 /// Keys from which ai-proxy makes a signature or fetches a token.
 fn signing_keys(settings: &ProviderSettings) -> impl Iterator<Item = &'static str> {

@@ -68,8 +68,8 @@ settings! {
         /// Names of consumers that metrics show; `team-*` and `*` are allowed. Others are counted as `other`.
         consumers: Vec<String> = "consumers",
         /// Consumer header
-        /// The request header that names the consumer. It must be set by the gateway, not by clients. `x-mse-consumer`
-        /// if unset.
+        /// The request header that names the consumer. It must be set by the gateway, not by clients, and does not go
+        /// upstream. `x-mse-consumer` if unset.
         consumer_header: String = "consumerHeader",
         /// Log key
         /// The filter state that holds the record as JSON, without its prefix `wasm.`; `ai_log` if unset.
@@ -233,6 +233,19 @@ settings! {
         /// Credential
         /// How the credential is presented, where that differs from the preset.
         credential: CredentialSettings = "credential",
+        /// Client credentials
+        /// Where clients of this gateway authenticate, beside the usual headers and query parameters: removed before the
+        /// request goes upstream, and `***` in every record.
+        client_credentials: ClientCredentialSettings = "clientCredentials",
+        /// Remove headers
+        /// Headers of the client that do not go upstream: names, or beginnings with a star (`cf-*`).
+        remove_headers: Vec<String> = "removeHeaders",
+        /// Keep headers
+        /// Headers of the client that go upstream although Waypost would remove them: names, or beginnings with a star.
+        keep_headers: Vec<String> = "keepHeaders",
+        /// Set headers
+        /// Headers that every request gets, in place of the client's: name to value. Values are shown as `***`.
+        set_headers: Table<Secret> = "setHeaders",
         /// Model mapping
         /// Requested model to upstream model: exact names first, then the longest `prefix*`, then `~regex` in order,
         /// then `*`. An empty target keeps the name.
@@ -489,6 +502,22 @@ settings! {
         /// Query parameter
         /// Parameter name, instead of a header.
         query: String = "query",
+    }
+    inert {}
+    silent {}
+    deeper {}
+}
+
+settings! {
+    /// Client credentials
+    /// Where clients of this gateway authenticate.
+    pub struct ClientCredentialSettings {
+        /// Headers
+        /// Names of headers.
+        headers: Vec<String> = "headers",
+        /// Query parameters
+        /// Names of query parameters, without regard to case.
+        query: Vec<String> = "query",
     }
     inert {}
     silent {}

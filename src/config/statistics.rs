@@ -1,5 +1,6 @@
 //! What is recorded of requests, compiled from `statistics`.
 
+use super::differences;
 use super::doubts;
 use super::problem::{Kind, Problems, nearest};
 use super::settings::{
@@ -40,6 +41,8 @@ pub struct Statistics {
     pub log_fields: Flat,
     /// Whether the model as it goes upstream is one, which filters after Waypost may look at.
     pub shows_model: bool,
+    /// Whether the consumer is one, which is then there for filters after Waypost.
+    pub shows_consumer: bool,
     /// Whether token usage is looked for.
     pub usage: bool,
     /// What else is recorded.
@@ -83,6 +86,9 @@ impl Statistics {
             header("consumerHeader", &settings.consumer_header, doubts::consumer_header, problems);
             header("session_id_header", &settings.session_id_header, doubts::header_name, problems);
             let max_series = settings.max_series.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_SERIES);
+            if settings.consumer_header.is_some() {
+                problems.at("consumerHeader", |problems| problems.differs(differences::CONSUMER_HEADER));
+            }
             let text = |value: &Option<String>, unset: &str| {
                 value.as_deref().filter(|value| !value.is_empty()).unwrap_or(unset).to_owned()
             };
@@ -102,6 +108,7 @@ impl Statistics {
                 log_key: text(&settings.log_key, LOG_KEY),
                 log_fields,
                 shows_model: Flat::named("upstream_model").is_some_and(|model| log_fields.contains(model)),
+                shows_consumer: Flat::named("consumer").is_some_and(|consumer| log_fields.contains(consumer)),
                 usage: settings.disable_openai_usage != Some(true),
                 attributes: Rc::new(attributes(settings, problems)),
                 path_suffixes: settings.enable_path_suffixes.clone().unwrap_or_default(),

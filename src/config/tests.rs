@@ -8,7 +8,7 @@ mod values;
 use super::*;
 use crate::error::Error;
 use crate::exchange::decide::{Body, Client, Decision, Verdict, decide};
-use crate::exchange::head::Head;
+use crate::exchange::head::{Edits, Head};
 use crate::exchange::model::Model;
 use crate::explain::{Request, explain};
 use crate::operation::Dialect;
@@ -57,7 +57,7 @@ fn differences(loaded: &Loaded) -> Vec<&'static str> {
 }
 
 fn client<'a>(host: &'a str, path: &'a str) -> Client<'a> {
-    Client { authority: Some(host.as_bytes()), path: Some(path.as_bytes()), route: None, cluster: None }
+    Client { authority: Some(host.as_bytes()), path: Some(path.as_bytes()), ..Client::default() }
 }
 
 fn head(fields: &[(&str, &str)]) -> Head {

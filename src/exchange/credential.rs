@@ -2,25 +2,10 @@
 
 use super::decide::asks_for_nothing;
 use super::head::{Edits, Head};
-use crate::config::{Auth, Placement, Provider};
+use crate::config::{Auth, Placement, Provider, SurfaceHeaders};
 use crate::path::{query, segment};
+use crate::removal::{self, COOKIE, SUBPROTOCOL};
 use std::borrow::Cow;
-
-/// Headers that carry credentials to vendors or gateways. `cookie` is a session at the gateway; no vendor's API takes
-/// one. `x-hi-original-auth` is where Higress's ai-proxy keeps the client's own.
-const CREDENTIAL_HEADERS: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-authorization",
-    "anthropic-api-key",
-    "ocp-apim-subscription-key",
-    "x-amz-security-token",
-    "x-hi-original-auth",
-    "cookie",
-];
 
 /// Where a client's own credential is looked for after the provider's own place, in this order.
 const CLIENT_HEADERS: &[&str] =
@@ -49,43 +34,99 @@ enum Own<'h> {
 
 /// Whether a header of this name, in lower case, carries a credential, to whatever vendor or to this provider.
 pub(super) fn is_credential(name: &str, provider: Option<&Provider>) -> bool {
-    // A header of the operator's choice is that of all surfaces; those of the presets are on the list.
-    let own = provider.map(|provider| &provider.surface(None).placement);
-    CREDENTIAL_HEADERS.contains(&name) || matches!(own, Some(Placement::Header { name: own, .. }) if own == name)
+    provider.map_or_else(
+        || removal::is_credential(name.as_bytes()),
+        |provider| provider.removal.is_credential(name.as_bytes()),
+    )
 }
 
 /// Chooses the credential.
 pub(super) fn choose<'p>(
-    provider: &Provider,
-    placement: &'p Placement,
+    provider: &'p Provider,
+    surface: &'p SurfaceHeaders,
     head: &Head,
     client_query: Option<&str>,
 ) -> Put<'p> {
     if asks_for_nothing(head) {
         return Put::Nothing;
     }
-    match provider.auth {
-        Auth::None => Put::Nothing,
-        Auth::Inject => match provider.next_token() {
-            Some(token) => put(placement, &Own::Token(token.expose())),
-            None => Put::Nothing,
-        },
-        Auth::Passthrough => {
-            own(provider, placement, head, client_query).map_or(Put::Nothing, |own| put(placement, &own))
+    let own = match provider.auth {
+        Auth::None => None,
+        Auth::Inject => provider.next_token().map(|token| Own::Token(token.expose())),
+        Auth::Passthrough => own(provider, &surface.placement, head, client_query),
+    };
+    own.map_or(Put::Nothing, |own| put(provider.placement(surface, own.token()), &own))
+}
+
+/// Removes what of the client's headers does not go upstream: credentials, what chooses who pays, what names another
+/// host or path. One pass, whatever the list is.
+pub(super) fn strip(provider: &Provider, head: &Head, edits: &mut Edits) {
+    let removal = &provider.removal;
+    for name in head.names().filter(|name| removal.may_remove(name)) {
+        if let Some(name) = removal.header(name)
+            && !edits.remove.contains(&name)
+        {
+            edits.remove.push(name);
+        }
+    }
+    // A preflight takes no credential along, not even the session of a client that is passed through.
+    if head.has(COOKIE) && asks_for_nothing(head) && !removal.keeps(COOKIE.as_bytes()) {
+        let cookies = Cow::Borrowed(COOKIE);
+        if !edits.remove.contains(&cookies) {
+            edits.remove.push(cookies);
+        }
+    }
+    if head.has(SUBPROTOCOL) && removal.reads_subprotocols() && !edits.remove.iter().any(|name| name == SUBPROTOCOL) {
+        strip_subprotocols(head, edits);
+    }
+}
+
+/// Removes the header that names the consumer.
+pub(super) fn strip_consumer(provider: &Provider, header: &str, head: &Head, edits: &mut Edits) {
+    if head.has(header)
+        && hides_consumer(provider, header)
+        && !edits.remove.iter().any(|removed| removed == header)
+        // One that Waypost sets, as the credential, has its new value already.
+        && edits.value(header).is_none()
+    {
+        edits.remove.push(Cow::Owned(header.to_owned()));
+    }
+}
+
+/// The names of the trailers that do not go upstream.
+pub(super) fn stripped_trailers(provider: &Provider, consumer_header: &str, trailers: &Head) -> Vec<Cow<'static, str>> {
+    let mut names: Vec<_> = trailers.names().filter_map(|name| provider.removal.header(name)).collect();
+    if trailers.has(consumer_header) && hides_consumer(provider, consumer_header) {
+        names.push(Cow::Owned(consumer_header.to_owned()));
+    }
+    names
+}
+
+/// Whether the header that names the consumer does not go upstream.
+fn hides_consumer(provider: &Provider, header: &str) -> bool {
+    !provider.removal.keeps(header.as_bytes()) && !removal::is_needed(header.as_bytes())
+}
+
+/// Takes tokens out of what a WebSocket's request calls its protocols.
+fn strip_subprotocols(head: &Head, edits: &mut Edits) {
+    let values = head.values(SUBPROTOCOL).map(String::from_utf8_lossy);
+    let list = values.collect::<Vec<_>>().join(", ");
+    if let Some(kept) = removal::subprotocols(&list) {
+        edits.remove.push(SUBPROTOCOL.into());
+        if !kept.is_empty() {
+            edits.set(SUBPROTOCOL, kept);
         }
     }
 }
 
-/// Removes every credential of the client from the headers. A client that is to be passed through keeps its cookies.
-pub(super) fn strip(provider: &Provider, placement: &Placement, head: &Head, edits: &mut Edits) {
-    let keeps_cookies = provider.auth == Auth::Passthrough && !asks_for_nothing(head);
-    let removed = CREDENTIAL_HEADERS.iter().filter(|name| head.has(name) && !(keeps_cookies && **name == "cookie"));
-    edits.remove.extend(removed.map(|name| Cow::Borrowed(*name)));
-    if let Placement::Header { name, .. } = placement
-        && head.has(name)
-        && !CREDENTIAL_HEADERS.contains(&name.as_ref())
-    {
-        edits.remove.push(name.clone());
+impl Own<'_> {
+    /// The token, by whose form its placement is chosen.
+    const fn token(&self) -> &str {
+        match self {
+            Self::Token(token) | Self::Sent(token) => token,
+            // A scheme stands in front of it.
+            Self::Whole(_) => "",
+        }
     }
 }
 

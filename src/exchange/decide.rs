@@ -14,7 +14,10 @@ use crate::model::TooLong;
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::path::query::{self, Query};
 use crate::path::{Fill, Why, segment};
-use crate::rules::Facts;
+use crate::removal::Removal;
+use crate::rules::{Facts, without_user_info};
+use crate::telemetry::log::plain;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// What is known of the body when a decision is made.
@@ -37,6 +40,8 @@ pub struct Decision {
     pub rule: Rc<str>,
     /// What is recorded of it.
     pub statistics: Rc<Statistics>,
+    /// Who asks, if the gateway says so; `***` where that is a credential.
+    pub consumer: Option<String>,
     /// The provider, unless none is configured or the rule is broken.
     pub provider: Option<Rc<Provider>>,
     /// What the client asks for.
@@ -81,7 +86,7 @@ pub struct Upstream {
 
 /// What the decision starts from: the client's own host and path. They differ from the headers where an earlier attempt
 /// of the same request was already rewritten.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Client<'a> {
     /// `:authority` as the client sent it.
     pub authority: Option<&'a [u8]>,
@@ -91,12 +96,15 @@ pub struct Client<'a> {
     pub route: Option<&'a str>,
     /// Name of the Envoy cluster, if a rule looks at it.
     pub cluster: Option<&'a str>,
+    /// The consumer, where an earlier attempt removed the header that names it.
+    pub consumer: Option<&'a [u8]>,
 }
 
 /// Decides about one request. Calls with the same arguments give the same decision, but for the turn of tokens.
 #[must_use]
 pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) -> Decision {
-    let authority = client.authority.and_then(|bytes| core::str::from_utf8(bytes).ok());
+    // What stands before an `@` is no part of the host, and may be a password.
+    let authority = client.authority.and_then(|bytes| core::str::from_utf8(bytes).ok()).map(without_user_info);
     let rule = config.select(Facts { authority, route: client.route, cluster: client.cluster });
     let target = client.path.unwrap_or_default();
     let text = core::str::from_utf8(target).unwrap_or_default();
@@ -105,9 +113,11 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
     let upgrade = Upgrade::of(head);
     let tunnel = upgrade == Upgrade::Tunnel;
     let body = if tunnel { Body::Absent } else { body };
+    let consumer = consumer(&rule.statistics, client, head);
     let mut decision = Decision {
         rule: Rc::clone(&rule.name),
         statistics: Rc::clone(&rule.statistics),
+        consumer: None,
         provider: None,
         operation: path.operation,
         tunnel,
@@ -115,6 +125,11 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         verdict: Verdict::Untouched,
     };
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
+    if let Ok(Some(name)) = consumer {
+        let provider = if let Serve::Provider(provider) = &rule.serve { Some(&**provider) } else { None };
+        let secret = credential::is_credential(&rule.statistics.consumer_header, provider);
+        decision.consumer = Some(if secret { "***".to_owned() } else { String::from_utf8_lossy(name).into_owned() });
+    }
     decision.verdict = match &rule.serve {
         Serve::Untouched => Verdict::Untouched,
         Serve::Denied => refuse(Error::NoRule),
@@ -126,6 +141,8 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
                 refuse(Error::InvalidPath(segment::Unsafe::Control.reason()))
             } else if upgrade == Upgrade::WithBody {
                 refuse(Error::InvalidUpgrade)
+            } else if let Err(error) = &consumer {
+                refuse(error.clone())
             } else if head.get(":method") == Some(b"HEAD") && provider.paths.is_probe(&path) {
                 Verdict::Answer(Reply { status: 200, headers: Vec::new(), body: String::new() })
             } else if text.starts_with('/') {
@@ -137,8 +154,29 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         }
     };
     if let Verdict::Send(Upstream { edits, .. }) = &mut decision.verdict {
+        if let Some(authority) = authority.filter(|host| client.authority != Some(host.as_bytes()))
+            && edits.value(":authority").is_none()
+        {
+            edits.set(":authority", authority);
+        }
+        if let Some(provider) = &decision.provider {
+            credential::strip_consumer(provider, &rule.statistics.consumer_header, head, edits);
+        }
+        let removes_consumer = decision.consumer.is_some()
+            && (client.consumer.is_some() || edits.remove.contains(&Cow::Borrowed(&*rule.statistics.consumer_header)));
+        if removes_consumer {
+            if edits.value(ORIGINAL_PATH).or_else(|| edits.value(ORIGINAL_HOST)).is_none() {
+                // A later attempt looks for what is saved only where it sees one of them.
+                edits.remove.retain(|name| name != ORIGINAL_PATH);
+                edits.set(ORIGINAL_PATH, edits.value(":path").unwrap_or_default().to_owned());
+            }
+            if rule.statistics.shows_consumer {
+                edits.consumer = decision.consumer.as_deref().map(|name| plain(name).into());
+            }
+        }
         if edits.value(ORIGINAL_PATH).or_else(|| edits.value(ORIGINAL_HOST)).is_some() {
-            edits.saved = Some(Saved::stored(client.authority.unwrap_or_default(), target));
+            let consumer = consumer.ok().flatten().filter(|_| removes_consumer).unwrap_or_default();
+            edits.saved = Some(Saved::stored(client.authority.unwrap_or_default(), consumer, target));
         }
         if head.has(ACCEPT_ENCODING) && meter::reads_response(&rule.statistics, path.operation, head) {
             // What is compressed cannot be read; a client that takes compressed bodies takes plain ones.
@@ -171,27 +209,31 @@ fn send(
     let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head, asks)? };
     if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
-        let probe = Fill { model: Some("model"), secret_parameters: &[] };
+        let probe = Fill { model: Some("model"), removal: None };
         return match provider.paths.resolve(path, probe) {
             Ok(_) => Ok(Verdict::NeedsBody),
             Err(refusal) => Err(Error::of_refusal(refusal, path.operation, provider.preset.name)),
         };
     }
     let model = model(provider, path, body)?;
-    let secret_parameters = provider.secret_parameters();
+    let removal = &provider.removal;
     let from_body = path.id("model").is_none();
     let in_path = model.as_ref().filter(|model| from_body || model.upstream != model.requested);
-    let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), secret_parameters };
+    let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), removal: Some(removal) };
     let resolved = provider
         .paths
         .resolve(path, fill)
         .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
     let mut edits = Edits::with_room();
+    for (name, value) in &provider.headers {
+        edits.set(name.clone(), value.expose());
+    }
+    edits.hidden = edits.set.len();
     let mut upstream_path = resolved.path;
     let mut credential_at = None;
     let surface = provider.surface(resolved.surface);
-    credential::strip(provider, &surface.placement, head, &mut edits);
-    let put = credential::choose(provider, &surface.placement, head, path.query);
+    credential::strip(provider, head, &mut edits);
+    let put = credential::choose(provider, surface, head, path.query);
     if let Put::Query { name, value } = &put {
         upstream_path.push(if upstream_path.contains('?') { '&' } else { '?' });
         upstream_path.push_str(name);
@@ -202,7 +244,7 @@ fn send(
     let rewritten = upstream_path != target;
     edits.set(":path", upstream_path);
     if rewritten {
-        edits.set(ORIGINAL_PATH, without_secrets(path, target, secret_parameters));
+        edits.set(ORIGINAL_PATH, without_secrets(path, target, removal));
     }
     if let Some(upstream) = &surface.authority {
         edits.set(":authority", upstream.as_str());
@@ -227,7 +269,8 @@ fn send(
         edits.set(name, value);
     }
     for (name, value) in &surface.defaults {
-        if !head.has(name) {
+        let own = provider.headers.iter().any(|(own, _)| own == name);
+        if !own && (!head.has(name) || edits.remove.iter().any(|removed| removed == name)) {
             edits.set(*name, value.as_str());
         }
     }
@@ -276,14 +319,23 @@ pub const ORIGINAL_PATH: &str = "x-envoy-original-path";
 pub const ORIGINAL_HOST: &str = "x-envoy-original-host";
 
 /// The client's target; without the parameters that are credentials, because this copy goes upstream.
-fn without_secrets(path: &ClientPath<'_>, target: &str, secret_parameters: &[String]) -> String {
-    let secret = |query: &str| secret_parameters.iter().any(|name| query::value(query, name).is_some());
-    if !path.query.is_some_and(secret) {
+fn without_secrets(path: &ClientPath<'_>, target: &str, removal: &Removal) -> String {
+    if path.query.is_none() {
         return target.to_owned();
     }
     let mut out = target.split('?').next().unwrap_or_default().to_owned();
-    Query::default().append(&mut out, path.query, secret_parameters, None);
+    Query::default().append(&mut out, path.query, removal, None);
     out
+}
+
+/// The value of the header that names the consumer; none where it is empty. An earlier attempt may have removed it.
+fn consumer<'a>(statistics: &Statistics, client: Client<'a>, head: &'a Head) -> Result<Option<&'a [u8]>, Error> {
+    let mut names = head.values(&statistics.consumer_header).map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+    let name = names.next();
+    if names.any(|other| Some(other) != name) {
+        return Err(Error::AmbiguousConsumer);
+    }
+    Ok(name.or(client.consumer))
 }
 
 /// The model of the path or of the body, mapped.

@@ -47,7 +47,19 @@ impl Head {
         Self { block, fields, name_bits }
     }
 
-    /// All values of a header, in order.
+    /// The names, one for each value, in order.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.fields.iter().filter_map(|field| self.block.get(field.name.clone()))
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields
+            .iter()
+            .filter_map(|field| Some((self.block.get(field.name.clone())?, self.block.get(field.value.clone())?)))
+    }
+
+    /// Every value of a header, in order.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let fields = if self.name_bits & name_bit(name.as_bytes()) == 0 { &[][..] } else { &self.fields };
         let alike = fields.iter().filter(|field| field.size == name.len());
@@ -130,6 +142,10 @@ pub struct Edits {
     pub set: Vec<(Cow<'static, str>, String)>,
     /// Position in `set` of the header that carries the credential, and how many bytes of its value may be shown.
     pub credential: Option<(usize, usize)>,
+    /// How many entries at the beginning of `set` are the operator's own headers, whose values are not shown.
+    pub hidden: usize,
+    /// The consumer, where the header that names it is removed and what comes after reads the filter state in its place.
+    pub consumer: Option<Box<str>>,
     /// The client's own host and path in their stored form, where the edits tell a later attempt that there are others.
     pub saved: Option<Vec<u8>>,
     needless: Needless,

@@ -77,7 +77,7 @@ impl Meter {
             tunnel: decision.tunnel,
             route: request.route.clone(),
             cluster: request.cluster.clone(),
-            consumer: get(&statistics.consumer_header).and_then(|name| String::from_utf8(name.to_vec()).ok()),
+            consumer: decision.consumer.clone(),
             session: session_id(statistics.session_header.as_deref(), &get),
             read: reads_response(statistics, decision.operation, head),
             fetches: fetches(decision.operation, head),

@@ -17,11 +17,12 @@ mod kept;
 mod meter;
 pub mod model;
 mod parked;
+mod redirect;
 mod response;
 mod sniff;
 mod upgrade;
 
-use crate::config::{Config, Provider, Statistics};
+use crate::config::{Auth, Config, Provider, Statistics};
 use crate::error::{Error, Reply};
 use crate::memory::{GivenUp, Memory};
 use crate::operation::{ClientPath, Dialect, Operation};
@@ -33,6 +34,7 @@ use held::{Held, Withhold};
 use meter::Meter;
 use model::Model;
 use parked::{Owner, Parked};
+use redirect::QueryToken;
 pub use response::Clock;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -52,28 +54,29 @@ pub struct RequestHeaders {
     pub end_of_stream: bool,
 }
 
-/// The client's own host and path, kept where only the host of the filter can write.
+/// The client's own host and path, and who it is, kept where only the host of the filter can write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
     /// `:authority`
     pub authority: Vec<u8>,
+    /// The consumer, where the header that names it was removed; else empty.
+    pub consumer: Vec<u8>,
     /// `:path`
     pub path: Vec<u8>,
 }
 
 impl Saved {
-    /// The stored form: authority and path, one line each.
+    /// The stored form: authority, consumer and path, one line each.
     #[must_use]
-    pub fn stored(authority: &[u8], path: &[u8]) -> Vec<u8> {
-        [authority, b"\n", path].concat()
+    pub fn stored(authority: &[u8], consumer: &[u8], path: &[u8]) -> Vec<u8> {
+        [authority, b"\n", consumer, b"\n", path].concat()
     }
 
     /// Reads the stored form.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let line = memchr::memchr(b'\n', bytes)?;
-        let (authority, path) = bytes.split_at_checked(line)?;
-        Some(Self { authority: authority.to_vec(), path: path.get(1..)?.to_vec() })
+        let mut lines = bytes.splitn(3, |byte| *byte == b'\n').map(<[u8]>::to_vec);
+        Some(Self { authority: lines.next()?, consumer: lines.next()?, path: lines.next()? })
     }
 }
 
@@ -136,10 +139,12 @@ pub enum PartEffect {
 }
 
 /// What the host does with the headers of a response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseEffect {
-    /// Whether `content-length` is removed, because the body may get shorter.
-    pub remove_length: bool,
+    /// Names whose every value is removed. Comes first.
+    pub remove: Vec<Cow<'static, str>>,
+    /// Names and values that are added.
+    pub add: Vec<(String, Vec<u8>)>,
 }
 
 /// How an exchange ended, as the host tells it; needed only where [`Exchange::needs_details`].
@@ -186,6 +191,10 @@ pub struct Exchange {
     meter: Option<Box<Meter>>,
     memory: Memory,
     context: u32,
+    /// Who serves the request, and what is recorded of it, while its trailers may come.
+    serving: Option<(Rc<Provider>, Rc<Statistics>)>,
+    /// The operator's token, where it went into the query.
+    query_token: Option<Box<QueryToken>>,
 }
 
 #[derive(Default)]
@@ -207,7 +216,7 @@ impl Exchange {
     /// At the start of a request, with the budget of its VM and the number of its HTTP context.
     #[must_use]
     pub const fn new(memory: Memory, context: u32) -> Self {
-        Self { state: State::Idle, meter: None, memory, context }
+        Self { state: State::Idle, meter: None, serving: None, query_token: None, memory, context }
     }
 
     /// Takes the request headers.
@@ -215,7 +224,10 @@ impl Exchange {
         let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
         let decision = decide(config, request.client(), &request.head, pending);
         self.meter = Meter::begin(&decision, &request, &self.memory);
-        let Decision { provider, operation, verdict, tunnel, .. } = decision;
+        let Decision { provider, operation, verdict, statistics, tunnel, .. } = decision;
+        if !request.end_of_stream {
+            self.serving = provider.clone().map(|provider| (provider, statistics));
+        }
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
             (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(self.refuse(&error, dialect)),
@@ -234,6 +246,7 @@ impl Exchange {
                 HeadersEffect::Hold { timeout_ms, head_size, dialect }
             }
             (Verdict::Send(Upstream { edits, flow, credential_at, model, .. }), Some(provider)) => {
+                self.note_query_token(&provider, &edits, credential_at);
                 if let Some(meter) = &mut self.meter {
                     meter.sent(&edits, credential_at, model);
                 }
@@ -293,6 +306,26 @@ impl Exchange {
     /// Whether the usage of a stream is read, so that it is worth asking for.
     fn asks_usage(&self) -> bool {
         self.meter.as_ref().is_some_and(|meter| meter.asks_usage)
+    }
+
+    /// Keeps a configured token that goes upstream in the query, to know it again in the response.
+    fn note_query_token(&mut self, provider: &Provider, edits: &Edits, credential_at: Option<usize>) {
+        if let (Some(at), Some(path), Auth::Inject) = (credential_at, edits.value(":path"), provider.auth) {
+            self.query_token = QueryToken::of(path, at).map(Box::new);
+        }
+    }
+
+    /// Whether the trailers of the request are looked at.
+    #[must_use]
+    pub const fn wants_request_trailers(&self) -> bool {
+        self.serving.is_some()
+    }
+
+    /// Takes the trailers of the request; gives the names of those that do not go upstream.
+    #[must_use]
+    pub fn on_request_trailers(&self, trailers: &Head) -> Vec<Cow<'static, str>> {
+        let Some((provider, statistics)) = &self.serving else { return Vec::new() };
+        credential::stripped_trailers(provider, &statistics.consumer_header, trailers)
     }
 
     fn refuse(&mut self, error: &Error, dialect: Dialect) -> Reply {
@@ -459,6 +492,7 @@ impl Exchange {
         };
         match decide(config, request.client(), &request.head, known).verdict {
             Verdict::Send(Upstream { mut edits, credential_at, model, .. }) => {
+                self.note_query_token(&provider, &edits, credential_at);
                 if let Some(meter) = &mut self.meter {
                     meter.sent(&edits, credential_at, model);
                 }
@@ -483,15 +517,25 @@ impl Exchange {
         self.meter.is_some()
     }
 
+    /// Whether the headers of the response are looked at.
+    #[must_use]
+    pub const fn wants_response_headers(&self) -> bool {
+        self.meter.is_some() || self.query_token.is_some()
+    }
+
     /// Takes the headers of the response; `end` says that nothing follows.
     pub fn on_response_headers(&mut self, head: &Head, end: bool, clock: Clock<'_>) -> ResponseEffect {
         let held = self.holds_headers();
+        let mut effect = ResponseEffect::default();
+        if let Some(token) = &self.query_token {
+            token.remove_from(head, &mut effect);
+        }
         let given_up = match &self.state {
             State::Streaming { parked, .. } => parked.given_up(),
             State::Whole { body, .. } => body.given_up(),
             State::Idle | State::Copying | State::Complete { .. } => None,
         };
-        let Some(meter) = &mut self.meter else { return ResponseEffect::default() };
+        let Some(meter) = &mut self.meter else { return effect };
         if let Some(why) = given_up {
             meter.refused(&why.error());
         }
@@ -505,7 +549,10 @@ impl Exchange {
             meter.response_chunk(&[], true, clock);
         }
         let may_shrink = meter.response().is_some_and(response::Response::may_shrink);
-        ResponseEffect { remove_length: may_shrink && head.has("content-length") }
+        if may_shrink && head.has("content-length") {
+            effect.remove.push("content-length".into());
+        }
+        effect
     }
 
     /// Whether the bytes of the response are wanted; else only that they came, and their end.
@@ -612,6 +659,7 @@ impl RequestHeaders {
             path: saved.map(|saved| saved.path.as_slice()).or_else(|| self.head.get(":path")),
             route: self.route.as_deref(),
             cluster: self.cluster.as_deref(),
+            consumer: saved.map(|saved| saved.consumer.as_slice()).filter(|consumer| !consumer.is_empty()),
         }
     }
 

@@ -312,7 +312,7 @@ fn a_later_attempt_of_the_same_request_is_decided_alike() {
         let fields: Vec<_> = once.iter().filter(|(name, _)| name != missing && !name.starts_with(':')).collect();
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut again = request("/x?a=1", &fields, true);
-        again.saved = Saved::from_bytes(&Saved::stored(b"gw", CHAT.as_bytes()));
+        again.saved = Saved::from_bytes(&Saved::stored(b"gw", b"", CHAT.as_bytes()));
         sent(again)
     };
     let authority = (":authority".to_owned(), "h".to_owned());
@@ -335,7 +335,7 @@ fn the_clients_host_and_path_are_kept_where_the_edits_hide_them() {
         edits.saved
     };
     assert_eq!(saved(json!({ "type": "openai", "baseUrl": "https://h/v1" }), "h"), None);
-    let stored = Some(Saved::stored(b"gw", CHAT.as_bytes()));
+    let stored = Some(Saved::stored(b"gw", b"", CHAT.as_bytes()));
     assert_eq!(saved(json!({ "type": "openai", "baseUrl": "https://h/v1" }), "gw"), stored);
     assert_eq!(saved(json!({ "type": "generic", "baseUrl": "https://gw/v2" }), "gw"), stored);
 }

@@ -26,6 +26,7 @@ pub mod template;
 
 use crate::operation::{ClientPath, Dialect, Operation, is_version};
 use crate::provider::{At, Preset};
+use crate::removal::Removal;
 use base_url::{BaseUrl, normal_path};
 use endpoint::Key;
 use query::{Query, Swap};
@@ -211,8 +212,8 @@ pub struct Resolved {
 pub struct Fill<'a> {
     /// The model as it goes upstream, where it is not already the id in the client's path.
     pub model: Option<&'a str>,
-    /// Query parameters of the client that are credentials.
-    pub secret_parameters: &'a [String],
+    /// What of the client's query does not go upstream; nothing is removed without it.
+    pub removal: Option<&'a Removal>,
 }
 
 impl Paths {
@@ -330,7 +331,10 @@ impl Paths {
         let from = client.operation.model_parameters();
         let swap = fill.model.filter(|_| !from.is_empty()).map(|value| Swap { from, name: model_parameter, value });
         holds_model |= swap.is_some();
-        query.append(&mut path, client.query, fill.secret_parameters, swap);
+        match fill.removal {
+            Some(removal) => query.append(&mut path, client.query, removal, swap),
+            None => query.append(&mut path, client.query, &Removal::default(), swap),
+        }
         let surface = route.surface.filter(|_| why != Why::Own);
         Ok(Resolved { path, why, holds_model, surface })
     }

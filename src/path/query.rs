@@ -1,6 +1,7 @@
 //! Merging the operator's query with the client's.
 
 use super::segment::{decode, encoded};
+use crate::removal::Removal;
 use std::borrow::Cow;
 
 /// The operator's query parameters, in order. They come from `baseUrl`, an endpoint or a credential.
@@ -45,23 +46,29 @@ impl Query {
         self.0.extend(new);
     }
 
-    /// Whether a parameter of that decoded name is there.
+    /// Whether a parameter of that decoded name is there. Case makes no difference: there are vendors for whom
+    /// `API-VERSION` is `api-version`.
     #[must_use]
     pub fn has(&self, key: &[u8]) -> bool {
-        self.0.iter().any(|parameter| parameter.key == key)
+        self.0.iter().any(|parameter| parameter.key.eq_ignore_ascii_case(key))
     }
 
     /// Appends `?…` to `out`: the client's parameters in their order, those of the operator in the place of a client's
-    /// of the same name, the rest of them at the end. Client parameters named in `dropped` are left out; the one that
+    /// of the same name, the rest of them at the end. Client parameters that are to be removed are left out; the one that
     /// `swap` names changes in its place, unless the operator has a parameter of its new name.
-    pub fn append(&self, out: &mut String, client: Option<&str>, dropped: &[String], swap: Option<Swap<'_>>) {
+    ///
+    /// There are servers that take `;` for `&`. So what stands behind a `;` is compared as well, and a part of the client's
+    /// query in which something was found is written with `&` alone.
+    pub fn append(&self, out: &mut String, client: Option<&str>, removal: &Removal, swap: Option<Swap<'_>>) {
         let mut separator = '?';
         let mut push = |out: &mut String, raw: &str| {
             out.push(separator);
             out.push_str(raw);
             separator = '&';
         };
-        if self.is_empty() && dropped.is_empty() && swap.is_none() {
+        let is_removed = |raw: &str| removal.parameter(&key(raw));
+        let plain = self.is_empty() && swap.is_none() && !removal.names_parameters();
+        if plain && !client.is_some_and(|client| parts(client).any(is_removed)) {
             // Nothing to merge: the client's bytes stay, a lone `?` included.
             if let Some(client) = client {
                 push(out, client);
@@ -69,25 +76,36 @@ impl Query {
             return;
         }
         let mut placed = vec![false; self.0.len()];
-        for raw in client.into_iter().flat_map(parameters) {
-            let sent = key(raw);
-            let swap = swap.filter(|swap| swap.from.iter().any(|from| from.as_bytes() == &*sent));
-            let name =
-                swap.and_then(|swap| swap.name).map_or_else(|| sent.clone(), |name| Cow::Borrowed(name.as_bytes()));
-            if self.has(&name) {
-                for (own, placed) in self.0.iter().zip(&mut placed) {
-                    if own.key == *name && !*placed {
-                        push(out, &own.raw);
-                        *placed = true;
+        let swapped = |name: &[u8]| swap.filter(|swap| swap.from.iter().any(|from| from.as_bytes() == name));
+        let is_changed = |raw: &str| {
+            let name = key(raw);
+            removal.parameter(&name) || self.has(&name) || swapped(&name).is_some()
+        };
+        for group in client.into_iter().flat_map(parameters) {
+            if !parts(group).any(is_changed) {
+                push(out, group);
+                continue;
+            }
+            for raw in parts(group) {
+                let sent = key(raw);
+                let swap = swapped(&sent);
+                let name =
+                    swap.and_then(|swap| swap.name).map_or_else(|| sent.clone(), |name| Cow::Borrowed(name.as_bytes()));
+                if self.has(&name) {
+                    for (own, placed) in self.0.iter().zip(&mut placed) {
+                        if own.key.eq_ignore_ascii_case(&name) && !*placed {
+                            push(out, &own.raw);
+                            *placed = true;
+                        }
                     }
+                } else if let Some(swap) =
+                    swap.filter(|swap| name != sent || text(value_of(raw)).as_deref() != Some(swap.value))
+                {
+                    let name = swap.name.unwrap_or_else(|| name_of(raw));
+                    push(out, &[name, "=", &encoded(swap.value)].concat());
+                } else if !is_removed(raw) {
+                    push(out, raw);
                 }
-            } else if let Some(swap) =
-                swap.filter(|swap| name != sent || text(value_of(raw)).as_deref() != Some(swap.value))
-            {
-                let name = swap.name.unwrap_or_else(|| name_of(raw));
-                push(out, &[name, "=", &encoded(swap.value)].concat());
-            } else if !dropped.iter().any(|secret| secret.as_bytes() == &*name) {
-                push(out, raw);
             }
         }
         for (own, _) in self.0.iter().zip(&placed).filter(|(_, placed)| !**placed) {
@@ -96,10 +114,10 @@ impl Query {
     }
 }
 
-/// The value of the first parameter called `name` (decoded names are compared), as sent.
+/// The value of the first parameter called `name`, in any case (decoded names are compared), as sent.
 #[must_use]
 pub fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    parameters(query).find(|raw| &*key(raw) == name.as_bytes()).map(value_of)
+    parameters(query).find(|raw| key(raw).eq_ignore_ascii_case(name.as_bytes())).map(value_of)
 }
 
 /// How many parameters have one of these names (decoded names are compared), and the value of the last one that has, as
@@ -161,6 +179,11 @@ fn parameters(text: &str) -> impl Iterator<Item = &str> {
     text.split('&').filter(|raw| !raw.is_empty())
 }
 
+/// The parameters as a server sees them that takes `;` for `&`.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['&', ';']).filter(|raw| !raw.is_empty())
+}
+
 fn name_of(raw: &str) -> &str {
     raw.split_once('=').map_or(raw, |(name, _)| name)
 }
@@ -178,13 +201,15 @@ fn key(raw: &str) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::removal::Rules;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn merged(operator: &str, client: Option<&str>, dropped: &[&str]) -> String {
         let mut out = String::new();
-        let dropped: Vec<String> = dropped.iter().map(|name| (*name).to_owned()).collect();
-        Query::parse(operator).append(&mut out, client, &dropped, None);
+        let parameters = dropped.iter().map(|name| (*name).to_owned()).collect();
+        let removal = Removal::new(Rules { parameters, ..Rules::default() });
+        Query::parse(operator).append(&mut out, client, &removal, None);
         out
     }
 
@@ -202,7 +227,7 @@ mod tests {
         ] {
             let mut out = String::new();
             let swap = Swap { from: &["model", "deployment"], name, value: "a/b c" };
-            Query::parse(operator).append(&mut out, Some(client), &[], Some(swap));
+            Query::parse(operator).append(&mut out, Some(client), &Removal::default(), Some(swap));
             assert_eq!(out, expected);
         }
     }
@@ -222,6 +247,21 @@ mod tests {
         assert_eq!(merged("a=1&a=2", Some("x&a=9&a=8&y="), &[]), "?x&a=1&a=2&y=");
         assert_eq!(merged("api-version=1", Some("api%2Dversion=2"), &[]), "?api-version=1");
         assert_eq!(merged("a=1", None, &[]), "?a=1");
+    }
+
+    /// audit L2
+    #[test]
+    fn the_operator_wins_over_every_spelling_of_a_name() {
+        for (client, expected) in [
+            ("API-VERSION=2&b=3", "?api-version=1&b=3"),
+            ("%41pi-Versio%6E=2", "?api-version=1"),
+            ("x=1;api-version=2", "?x=1&api-version=1"),
+            ("api-version=2;x=1", "?api-version=1&x=1"),
+            ("x=1;y=2", "?x=1;y=2&api-version=1"),
+            ("x=1;API-version=2;y=3&z=a;b", "?x=1&api-version=1&y=3&z=a;b"),
+        ] {
+            assert_eq!(merged("api-version=1", Some(client), &[]), expected, "{client}");
+        }
     }
 
     #[test]
@@ -252,6 +292,7 @@ mod tests {
     #[test]
     fn a_client_credential_in_the_query_is_dropped() {
         assert_eq!(merged("", Some("key=secret&alt=sse&k%65y=secret"), &["key"]), "?alt=sse");
+        assert_eq!(merged("", Some("KEY=secret&alt=sse;Key=secret&%20key=secret"), &["key"]), "?alt=sse");
         assert_eq!(value("a=1&k%65y=x%20y", "key"), Some("x%20y"));
     }
 }

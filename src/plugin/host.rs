@@ -48,6 +48,25 @@ pub(super) fn response_headers() -> Head {
     Head::from_block(raw::headers(MapType::HttpResponseHeaders).unwrap_or_default())
 }
 
+/// Reads all request trailers in one call.
+pub(super) fn request_trailers() -> Head {
+    Head::from_block(raw::headers(MapType::HttpRequestTrailers).unwrap_or_default())
+}
+
+/// Removes every value of a request trailer.
+pub(super) fn remove_request_trailer(name: &str) {
+    if let Err(status) = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name) {
+        warn!("removing the request trailer {name}: {status:?}");
+    }
+}
+
+/// Adds a value of a response header.
+pub(super) fn add_response_header(name: &str, value: &[u8]) {
+    if let Err(status) = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value) {
+        warn!("adding the response header {name}: {status:?}");
+    }
+}
+
 /// Removes every value of a response header.
 pub(super) fn remove_response_header(name: &str) {
     if let Err(status) = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name) {

@@ -241,15 +241,24 @@ impl HttpContext for Http {
 
     /// Trailers end a body that never said so itself; without this they would release it unread.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        if self.exchange.wants_request_trailers() {
+            for name in self.exchange.on_request_trailers(&host::request_trailers()) {
+                host::remove_request_trailer(&name);
+            }
+        }
         self.body(0, PartEnd::Trailers)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        if self.exchange.is_metered() {
+        if self.exchange.wants_response_headers() {
             let head = host::response_headers();
             let Self { exchange, started, .. } = self;
-            if exchange.on_response_headers(&head, end_of_stream, &|| since(*started)).remove_length {
-                host::remove_response_header("content-length");
+            let effect = exchange.on_response_headers(&head, end_of_stream, &|| since(*started));
+            for name in &effect.remove {
+                host::remove_response_header(name);
+            }
+            for (name, value) in &effect.add {
+                host::add_response_header(name, value);
             }
         }
         Action::Continue
@@ -291,6 +300,9 @@ fn keep_route() {
 fn apply_edits(edits: &Edits) {
     if let Some(saved) = &edits.saved {
         host::set_property(SAVED, saved);
+    }
+    if let Some(consumer) = &edits.consumer {
+        host::set_property(Flat::CONSUMER, consumer.as_bytes());
     }
     for name in edits.removals() {
         host::remove_request_header(name);

@@ -114,6 +114,9 @@ pub struct Preset {
     pub host: &'static str,
     /// How the credential is presented, unless a surface says otherwise.
     pub credential: Credential,
+    /// How tokens that begin in a certain way are presented, wherever they go: of a vendor that has several forms of
+    /// credentials.
+    pub token_forms: &'static [(&'static str, Credential)],
     /// Whether a token must be configured.
     pub token: Token,
     /// What is spoken. The first surface also serves paths that are no known operation.
@@ -138,6 +141,7 @@ impl Preset {
         title: "",
         host: "",
         credential: Credential::BEARER,
+        token_forms: &[],
         token: Token::Required,
         surfaces: &[Surface::PLAIN],
         own_paths: &[],

@@ -149,6 +149,9 @@ impl Flat {
     /// The flat name of the model as it goes upstream.
     pub const UPSTREAM_MODEL: &str = "waypost_upstream_model";
 
+    /// The flat name of the consumer.
+    pub const CONSUMER: &str = "waypost_consumer";
+
     /// Those of Higress's log, those that limits on tokens read, and what says that something went wrong.
     const USUAL: [&str; 14] = [
         "aborted",

@@ -1,12 +1,13 @@
 //! `waypost check`
 
-use crate::document::{Contents, Finding, Level};
+use crate::document::{Contents, Document, Finding, Level};
 use crate::{Outcome, pretty};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use waypost::config::problem::Severity;
+use waypost::config::differences;
+use waypost::config::problem::{Kind, Problem, Severity};
 
 /// Checks plugin JSON or YAML, and whatever holds such a configuration: Higress and Istio WasmPlugins, configurations of
 /// Envoy, Envoy Gateway's EnvoyExtensionPolicies. Every problem is listed with its place; so is every deliberate
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Name the differences that every configuration with a provider touches, too
+    #[arg(long)]
+    differences: bool,
     /// Files to check; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -38,7 +42,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
                 let _ = writeln!(text, "{name}: error: {error}");
                 reports.push(json!({ "file": name, "ok": false, "problems": [], "unreadable": error.to_string() }));
             }
-            Ok(contents) => {
+            Ok(mut contents) => {
+                if arguments.differences {
+                    contents.documents.iter_mut().for_each(name_all_differences);
+                }
                 let (ok, problems) = report(contents, arguments.strict, &name, &mut text);
                 good &= ok;
                 reports.push(json!({ "file": name, "ok": ok, "problems": problems }));
@@ -47,6 +54,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
     }
     let text = if arguments.json { pretty(&json!({ "ok": good, "files": reports })) } else { text };
     Ok(Outcome { text, good })
+}
+
+/// Adds the differences that every provider touches, whatever its keys are.
+fn name_all_differences(document: &mut Document) {
+    let named = differences::of_providers(&document.loaded.config).into_iter().map(|difference| Problem {
+        path: "$".to_owned(),
+        severity: Severity::Difference,
+        kind: Kind::Different(difference),
+    });
+    document.loaded.problems.extend(named);
 }
 
 fn report(contents: Contents, strict: bool, name: &str, text: &mut String) -> (bool, Vec<Value>) {

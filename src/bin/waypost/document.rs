@@ -96,7 +96,7 @@ pub(crate) struct Contents {
 
 /// A configuration, loaded, with the places of its parts.
 pub(crate) struct Document {
-    loaded: Loaded,
+    pub(crate) loaded: Loaded,
     spot: Spot,
     /// What is to be said about what stands around it.
     around: Vec<Finding>,

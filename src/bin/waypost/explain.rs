@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, String> {
         path: Some(path.as_bytes()),
         route: arguments.route.as_deref(),
         cluster: arguments.cluster.as_deref(),
+        ..Client::default()
     };
     let method = arguments.method.to_ascii_uppercase();
     let request = Request { method: &method, client, head: &head, body: body.as_deref() };

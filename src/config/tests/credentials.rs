@@ -1,6 +1,7 @@
 //! Credentials and the model mapping.
 
 use super::*;
+use crate::config::differences::of_providers;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -216,4 +217,229 @@ fn a_mapping_may_hold_what_the_reference_turns_into_text_and_nothing_else() {
     assert_eq!(errors(&loaded), ["provider.modelMapping.a: expected a string, found a list"]);
     let loaded = configured(&json!({ "type": "openai", "modelMapping": { "": "b" } }));
     assert_eq!(errors(&loaded), [r#"provider.modelMapping[""]: an empty key matches nothing"#]);
+}
+
+/// reports F2: a vendor with two placements tells them apart by the token.
+#[test]
+fn a_subscription_token_of_claude_is_a_bearer() {
+    const OAT: &str = "sk-ant-oat01-x";
+    const API: &str = "sk-ant-api03-x";
+    let sent = |provider: Value, fields: &[(&str, &str)], path: &str| match decided(
+        &configured(&provider),
+        client("a", path),
+        fields,
+    )
+    .verdict
+    {
+        Verdict::Send(upstream) => (
+            upstream.edits.value("authorization").map(str::to_owned),
+            upstream.edits.value("x-api-key").map(str::to_owned),
+        ),
+        other => panic!("{other:?}"),
+    };
+    let (bearer, key) = ((Some(format!("Bearer {OAT}")), None), (None, Some(API.to_owned())));
+    let passed = || json!({ "type": "claude", "auth": "passthrough" });
+    for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/files", "/v1/models", "/v1/chat/completions"] {
+        assert_eq!(sent(json!({ "type": "claude", "apiTokens": [OAT] }), &[], path), bearer, "{path}");
+        for own in [[("authorization", format!("Bearer {OAT}"))], [("x-api-key", OAT.to_owned())]] {
+            let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));
+            assert_eq!(sent(passed(), &own, path), bearer, "{path} {own:?}");
+        }
+    }
+    for path in ["/v1/messages", "/v1/files"] {
+        assert_eq!(sent(json!({ "type": "claude", "apiTokens": [API] }), &[], path), key, "{path}");
+        for own in [[("authorization", format!("Bearer {API}"))], [("x-api-key", API.to_owned())]] {
+            let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));
+            assert_eq!(sent(passed(), &own, path), key, "{path} {own:?}");
+        }
+    }
+    // What the operator says about placement holds for every token.
+    let custom = json!({ "type": "claude", "apiTokens": [OAT], "credential": { "header": "x-api-key" } });
+    assert_eq!(sent(custom, &[], "/v1/messages"), (None, Some(OAT.to_owned())));
+}
+
+// -- What a client brought -------------------------------------------------------------------------------------------
+
+fn edits(provider: &Value, path: &str, fields: &[(&str, &str)]) -> Edits {
+    match decided(&configured(provider), client("gw.test", path), fields).verdict {
+        Verdict::Send(upstream) => upstream.edits,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn settings_say_what_goes_stays_and_is_set() {
+    let provider = json!({
+        "type": "openai",
+        "apiTokens": ["t"],
+        "clientCredentials": { "headers": ["X-Corp-Badge"], "query": ["Badge"] },
+        "removeHeaders": ["cf-*", "Baggage"],
+        "keepHeaders": ["x-session-token", "cf-ray"],
+        "setHeaders": { "OpenAI-Organization": "org-operator", "x-team": "a" },
+    });
+    let fields = [
+        ("x-corp-badge", "c"),
+        ("cf-connecting-ip", "c"),
+        ("cf-ray", "c"),
+        ("baggage", "c"),
+        ("baggage", "d"),
+        ("x-session-token", "c"),
+        ("openai-organization", "org-client"),
+        ("openai-beta", "assistants=v2"),
+    ];
+    let edits = edits(&provider, "/v1/models?BADGE=c&limit=1&api_key=c", &fields);
+    assert_eq!(edits.remove, ["x-corp-badge", "cf-connecting-ip", "baggage", "openai-organization"]);
+    assert_eq!(edits.value(":path"), Some("/v1/models?limit=1"));
+    assert_eq!(edits.value("x-envoy-original-path"), Some("/v1/models?limit=1"));
+    assert_eq!(edits.value("openai-organization"), Some("org-operator"));
+    assert_eq!(edits.value("x-team"), Some("a"));
+    let shown: Vec<_> = edits.set.iter().take(edits.hidden).map(|(name, _)| &**name).collect();
+    assert_eq!(shown, ["openai-organization", "x-team"]);
+}
+
+#[test]
+fn a_default_header_gives_way_to_one_that_is_set_and_replaces_one_that_is_removed() {
+    let version = |more: Value| {
+        let mut provider = json!({ "type": "claude", "apiTokens": ["t"] });
+        provider.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let edits = edits(&provider, "/v1/messages", &[("anthropic-version", "client")]);
+        let values: Vec<_> = edits.set.iter().filter(|(name, _)| name == "anthropic-version").cloned().collect();
+        values.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    assert_eq!(version(json!({})), Vec::<String>::new());
+    assert_eq!(version(json!({ "removeHeaders": ["anthropic-*"] })), ["2023-06-01"]);
+    assert_eq!(version(json!({ "setHeaders": { "anthropic-version": "own" } })), ["own"]);
+}
+
+#[test]
+fn headers_that_cannot_be_removed_or_set_are_errors() {
+    for (setting, place) in [
+        (json!({ "removeHeaders": ["Content-Type"] }), "removeHeaders[0]: a request cannot do without"),
+        (json!({ "removeHeaders": ["ok", "a b"] }), "removeHeaders[1]: is no name"),
+        (json!({ "removeHeaders": [":path"] }), "removeHeaders[0]: is no name"),
+        (json!({ "keepHeaders": ["x-a*b c"] }), "keepHeaders[0]: is no name"),
+        (json!({ "removeHeaders": ["x-a"], "keepHeaders": ["X-A"] }), "keepHeaders[0]: stands in `removeHeaders`"),
+        (json!({ "clientCredentials": { "headers": ["host"] } }), "clientCredentials.headers[0]: a request cannot"),
+        (json!({ "clientCredentials": { "headers": ["x-*"] } }), "clientCredentials.headers[0]: takes whole names"),
+        (json!({ "setHeaders": { "host": "h" } }), "setHeaders[\"host\"]: this header is the request's own"),
+        (json!({ "setHeaders": { "accept-encoding": "br" } }), "setHeaders[\"accept-encoding\"]: this header"),
+        (json!({ "setHeaders": { "Authorization": "s" } }), "setHeaders[\"Authorization\"]: the credential"),
+        (json!({ "setHeaders": { "x-a": "b\nc" } }), "setHeaders[\"x-a\"]: holds a line break"),
+        (json!({ "setHeaders": { "x-a": null } }), "setHeaders[\"x-a\"]: is empty"),
+        (json!({ "setHeaders": { "x-a": "b", "X-A": "c" } }), "setHeaders[\"x-a\"]: stands here twice"),
+        (json!({ "setHeaders": { "x-a: secret": "b" } }), "setHeaders[***]: is no name"),
+    ] {
+        let mut provider = json!({ "type": "openai", "apiTokens": ["t"] });
+        provider.as_object_mut().unwrap().extend(setting.as_object().unwrap().clone());
+        let errors = errors(&configured(&provider));
+        assert!(errors.len() == 1 && errors[0].starts_with(&format!("provider.{place}")), "{setting}: {errors:?}");
+    }
+    // Where no token is put on, the operator may authenticate in another way.
+    let own = json!({ "type": "openai", "auth": "none", "setHeaders": { "authorization": "Basic c2VjcmV0" } });
+    assert_eq!(edits(&own, "/v1/models", &[]).value("authorization"), Some("Basic c2VjcmV0"));
+}
+
+#[test]
+fn a_kept_credential_is_doubted() {
+    let provider = json!({ "type": "openai", "apiTokens": ["t"], "keepHeaders": ["x-auth-token", "x-a", "openai-*"] });
+    let loaded = configured(&provider);
+    assert_eq!(
+        problems(&loaded),
+        ["warning provider.keepHeaders[0]: what a client authenticates with in this header goes upstream, beside the \
+          configured token"]
+    );
+}
+
+/// audit M4: also in the copy of the path that goes upstream, whatever the type.
+#[test]
+fn a_clients_token_in_the_query_goes_nowhere() {
+    for provider in
+        [json!({ "type": "openai" }), json!({ "type": "claude" }), json!({ "type": "azure", "baseUrl": "https://h" })]
+    {
+        for name in ["api_key", "apikey", "access_token", "token", "key", "api-key", "API-KEY", "k%65y", "Api%5FKey"] {
+            let mut provider = provider.clone();
+            provider["apiTokens"] = json!(["t"]);
+            let path = format!("/x/v1/models?a=1&{name}=c&b=2;{name}=c");
+            let edits = edits(&provider, &path, &[]);
+            for header in [":path", "x-envoy-original-path"] {
+                let value = edits.value(header).unwrap();
+                assert!(value.ends_with("models?a=1&b=2"), "{provider} {header}: {value}");
+            }
+        }
+    }
+    // A client that is passed through keeps what the vendor may want.
+    let passed = json!({ "type": "openai", "auth": "passthrough" });
+    assert_eq!(edits(&passed, "/v1/models?token=c", &[]).value(":path"), Some("/v1/models?token=c"));
+}
+
+/// audit L9, M6, reports F13
+#[test]
+fn payers_and_overrides_do_not_go_upstream() {
+    let fields =
+        [("openai-project", "p"), ("x-original-url", "/admin"), ("x-forwarded-host", "h"), ("x-mse-consumer", "c")];
+    let inject = edits(&json!({ "type": "openai", "apiTokens": ["t"] }), "/v1/models", &fields);
+    assert_eq!(inject.remove, ["openai-project", "x-original-url", "x-forwarded-host", "x-mse-consumer"]);
+    assert_eq!(inject.consumer.as_deref(), Some("c"));
+    let passed = edits(&json!({ "type": "openai", "auth": "passthrough" }), "/v1/models", &fields);
+    assert_eq!(passed.remove, ["x-original-url", "x-forwarded-host", "x-mse-consumer"]);
+    let kept = json!({ "type": "openai", "apiTokens": ["t"], "keepHeaders": ["x-mse-consumer", "openai-project"] });
+    let kept = edits(&kept, "/v1/models", &fields);
+    assert_eq!((kept.remove.len(), kept.consumer), (2, None));
+}
+
+#[test]
+fn a_consumer_that_is_not_sure_is_refused() {
+    let ambiguous = "400 the header that names the consumer has several different values; the gateway must replace what a \
+                     client sends there, and not add to it";
+    for (values, expected) in [
+        (&["alice", "bob"][..], ambiguous),
+        (&["", "alice", " alice "], "api.openai.com/v1/models"),
+        (&["alice", "", "Alice"], ambiguous),
+        (&[""], "api.openai.com/v1/models"),
+    ] {
+        let loaded = configured(&json!({ "type": "openai", "apiTokens": ["t"] }));
+        let fields: Vec<_> = values.iter().map(|value| ("x-mse-consumer", *value)).collect();
+        let fate = match decided(&loaded, client("gw.test", "/v1/models"), &fields).verdict {
+            Verdict::Send(upstream) => format!("{}{}", upstream.authority().unwrap(), upstream.path()),
+            Verdict::Refuse(error, _) => format!("{} {}", error.status(), error.message()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fate, expected, "{values:?}");
+    }
+}
+
+/// audit L3
+#[test]
+fn user_and_password_of_the_authority_go_nowhere() {
+    let edits =
+        |provider: Value| match decided(&configured(&provider), client("user:secret@gw.test", "/v1/models"), &[])
+            .verdict
+        {
+            Verdict::Send(upstream) => upstream.edits,
+            other => panic!("{other:?}"),
+        };
+    let named = edits(json!({ "type": "openai", "apiTokens": ["t"] }));
+    assert_eq!(named.value("x-envoy-original-host"), Some("gw.test"));
+    let kept = edits(json!({ "type": "generic", "apiTokens": ["t"] }));
+    assert_eq!(kept.value(":authority"), Some("gw.test"));
+}
+
+#[test]
+fn the_differences_of_every_provider_are_those_that_it_touches() {
+    let named = |provider: Value| {
+        let named = of_providers(&configured(&provider).config);
+        named.iter().map(|difference| difference.id).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        named(json!({ "type": "openai", "apiTokens": ["t"] })),
+        ["one-credential", "client-headers", "consumer-header", "host-overrides"]
+    );
+    assert_eq!(
+        named(json!({ "type": "openai", "auth": "none" })),
+        ["one-credential", "consumer-header", "host-overrides"]
+    );
+    assert!(
+        named(json!({ "type": "openai", "apiTokens": ["t"], "credential": { "query": "k" } })).contains(&"redirects")
+    );
+    assert_eq!(of_providers(&loaded(&json!({})).config), []);
 }

@@ -25,7 +25,7 @@ fn head(fields: &[(&str, &str)]) -> Head {
 }
 
 fn at<'a>(host: &'a str, path: &'a str) -> Client<'a> {
-    Client { authority: Some(host.as_bytes()), path: Some(path.as_bytes()), route: None, cluster: None }
+    Client { authority: Some(host.as_bytes()), path: Some(path.as_bytes()), ..Client::default() }
 }
 
 /// The model the test harness sends in the body of a case.

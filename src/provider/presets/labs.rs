@@ -7,13 +7,15 @@ pub(super) const OPENAI: Preset =
     Preset { name: "openai", title: "OpenAI", host: "api.openai.com", token: Token::Optional, ..Preset::OPENAI_LIKE };
 
 // https://platform.claude.com/docs/en/api/overview, …/api/openai-sdk (2026-11): chat takes the same key as a bearer.
-// Higress sends chat to /v1/messages, converted. Files are Anthropic's, not OpenAI's, and want `x-api-key`.
+// Higress sends chat to /v1/messages, converted. Files are Anthropic's, not OpenAI's, and want `x-api-key`. A token of a
+// subscription is answered with "invalid x-api-key" there and wants to be a bearer (litellm#21039, bifrost#1551).
 pub(super) const CLAUDE: Preset = Preset {
     name: "claude",
     aliases: &["anthropic"],
     title: "Anthropic",
     host: "api.anthropic.com",
     credential: Credential::X_API_KEY,
+    token_forms: &[("sk-ant-oat", Credential::BEARER)],
     surfaces: &[
         Surface { headers: ANTHROPIC_VERSION, ..ANTHROPIC },
         Surface { credential: Some(Credential::BEARER), ..Surface::PLAIN },
