@@ -2,6 +2,15 @@
 //! `make corpus DIR=recordings`. The files are described in `tests/support/corpus.rs`; those of
 //! `testdata/usage/exchanges` are examples.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a program of the tests: what it meets unexpectedly ends it"
+)]
 
 #[path = "../tests/support/corpus.rs"]
 mod corpus;

@@ -2,6 +2,7 @@
 //! comes out of a registry again is the filter that Envoy loads.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
