@@ -138,7 +138,7 @@ fn a_body_in_one_piece_needs_no_room() {
 
 /// An event that is not complete waits in memory: without room it passes, unread, and every byte arrives.
 #[test]
-fn events_without_room_pass_unread() {
+fn events_without_room_are_read_as_they_pass() {
     let (config, memory) = (config(), memory(MIN_LIMIT));
     let event = |content: &str| format!("data: {}\n\n", json!({"choices": [{"delta": {"content": content}}]}));
     let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
@@ -154,7 +154,6 @@ fn events_without_room_pass_unread() {
         }
         streams.push((exchange, left));
     }
-    let mut unread = 0;
     for (exchange, left) in &mut streams {
         left.extend(receive(exchange, &long.as_bytes()[long.len() - 10..], false));
         left.extend(receive(exchange, usage.as_bytes(), false));
@@ -162,9 +161,8 @@ fn events_without_room_pass_unread() {
         assert_eq!(*left, [long.as_bytes(), b"data: [DONE]\n\n"].concat(), "all but the usage that nobody asked for");
         let outcome = finish(exchange);
         assert_eq!(outcome.record.tokens.total(), Some(3), "the next event is read");
-        unread += u32::from(outcome.record.oversized_event);
+        assert!(!outcome.record.oversized_event, "nothing was lost");
     }
-    assert!((10..20).contains(&unread), "{unread} of 20");
     drop(streams);
     assert_eq!(memory.used(), 0);
 }

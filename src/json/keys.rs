@@ -144,8 +144,8 @@ impl Keys {
     }
 }
 
-/// Whether a key that is not all ASCII is the same as another but for the case of ASCII letters. Two letters beyond ASCII fold into it, as in Go's
-/// `encoding/json`: the long s and the sign of Kelvin.
+/// Whether a key is the same as another but for the case of ASCII letters. Two letters beyond ASCII fold into it, as in
+/// Go's `encoding/json`: the long s and the sign of Kelvin.
 fn folds_to(name: &str, key: &str) -> bool {
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',

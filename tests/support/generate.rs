@@ -549,8 +549,26 @@ const NO_WIRE: &[&[u8]] = &[
     b"/v1/chat/completions#x",
 ];
 
+/// The paths of operations that one vendor alone has, which are known behind a version only.
+const NATIVE: &[&str] = &[
+    "/interactions/{interaction_id}",
+    "/interactions",
+    "/chat",
+    "/embed",
+    "/services/aigc/text-generation/generation",
+    "/services/aigc/multimodal-generation/generation",
+    "/services/aigc/image-generation/generation",
+    "/services/aigc/text2image/image-synthesis",
+    "/services/aigc/image2image/image-synthesis",
+    "/services/aigc/video-generation/video-synthesis",
+    "/services/embeddings/text-embedding/text-embedding",
+    "/services/embeddings/multimodal-embedding/multimodal-embedding",
+    "/services/rerank/text-rerank/text-rerank",
+];
+
 fn path(wire: Wire) -> impl Strategy<Value = Vec<u8>> {
-    let operations: Vec<_> = Operation::all().filter_map(Operation::suffix).collect();
+    let shared = Operation::all().filter_map(Operation::suffix);
+    let operations: Vec<_> = shared.chain(NATIVE.iter().copied()).collect();
     // The usual ones more often than the many that come from the table.
     let usual = vec!["/chat/completions", "/embeddings", "/models", "/models/{model}", "/messages", "/responses"];
     let suffix = prop_oneof![

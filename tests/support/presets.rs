@@ -71,15 +71,18 @@ fn upstream(preset: &Preset, operation: Operation, client: &str) -> Option<(Stri
         .iter()
         .any(|own| client == *own || client.starts_with(&format!("{}/", own.trim_end_matches('/'))));
     let models = matches!(operation, Operation::Models | Operation::Model);
-    let surface = preset.surfaces.iter().find(|surface| models || Some(surface.dialect) == operation.dialect());
+    // Every dialect has a model list under the same suffix, and a family of resources passes as an unknown path does.
+    let any = models || operation.is_family();
+    let surface = preset.surfaces.iter().find(|surface| any || Some(surface.dialect) == operation.dialect());
     let (surface, path) = match surface {
         _ if own => (None, client.to_owned()),
-        None if models && preset.surfaces.is_empty() => (None, client.to_owned()),
+        None if any && preset.surfaces.is_empty() => (None, client.to_owned()),
         None => return None,
         Some(surface) => {
             let special = surface.paths.iter().find(|(special, _)| *special == operation).map(|(_, at)| at);
             let path = match special {
-                Some(At::Path(path)) => (*path).to_owned(),
+                // A query with a slot is for clients that name a model there.
+                Some(At::Path(path)) => path.split('?').next().unwrap_or_default().to_owned(),
                 Some(At::Suffix(suffix)) => format!("{}{}{suffix}", surface.base, surface.version),
                 None => format!("{}{}{}", surface.base, surface.version, operation.suffix()?),
             };
