@@ -70,7 +70,10 @@ fn with_body(config: &Config, request: &Request<'_>, provider: &Rc<Provider>, de
     let found = match (unholdable(provider, decision.operation, request.head).filter(|_| holds), request.body) {
         (Some(error), _) => Err(error),
         (None, None) => return,
-        (None, Some(body)) => body_model(provider, decision.operation, request.head, body),
+        (None, Some(body)) => {
+            let target = request.client.path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
+            body_model(provider, &ClientPath::read(target, &mut String::new()), request.head, body)
+        }
     };
     let found = match found {
         Ok(found) => found,

@@ -55,6 +55,8 @@ enum Place {
     Anchored,
     /// As [`Self::Anchored`], and everything below it is the same operation: a whole family of resources, with its ids.
     Family,
+    /// As [`Self::Native`], but behind anything without a version.
+    NativeRoot,
     /// Only directly behind a version, and the path is kept as that of no known operation is: one vendor alone has it.
     Native,
 }
@@ -117,6 +119,13 @@ struct Row {
     body: BodyKind,
     work: Work,
     aliases: &'static [&'static str],
+}
+
+impl Row {
+    /// See [`Operation::is_native`].
+    const fn is_native(&self) -> bool {
+        matches!(self.place, Place::Native | Place::NativeRoot)
+    }
 }
 
 /// How many bytes tell most suffixes apart.
@@ -272,6 +281,11 @@ operations! {
     Model "model" OpenAi Anchored Other Free "/models/{model}";
     Models "models" OpenAi Anchored Other Free "/models" as "openai/v1/models";
 
+    // Ollama's own API. https://docs.ollama.com/api (2026-11). Other providers pass such a path through.
+    OllamaChat "ollama_chat" Own NativeRoot Json Costs "/api/chat";
+    OllamaGenerate "ollama_generate" Own NativeRoot Json Costs "/api/generate";
+    OllamaEmbed "ollama_embed" Own NativeRoot Json Reads "/api/embed";
+
     // Families: resources of OpenAI's that name no model, with everything below them. A run of a thread says what it
     // cost. https://github.com/openai/openai-python/blob/main/api.md (2026-11)
     Assistants "assistants" OpenAi Family Other Free "/assistants";
@@ -317,13 +331,13 @@ impl Operation {
     /// [one vendor](Self::is_native) pass through.
     #[must_use]
     pub fn dialect(self) -> Option<Dialect> {
-        self.row().filter(|row| row.place != Place::Native).map(|row| row.dialect)
+        self.row().filter(|row| !row.is_native()).map(|row| row.dialect)
     }
 
     /// The suffix the operation's own vendor uses, ids as `{name}`; none for what passes through.
     #[must_use]
     pub fn suffix(self) -> Option<&'static str> {
-        self.row().filter(|row| row.place != Place::Native).map(|row| row.suffix)
+        self.row().filter(|row| !row.is_native()).map(|row| row.suffix)
     }
 
     /// What its request body is made of.
@@ -355,7 +369,7 @@ impl Operation {
     /// body and its response tell.
     #[must_use]
     pub fn is_native(self) -> bool {
-        self.row().is_some_and(|row| row.place == Place::Native)
+        self.row().is_some_and(Row::is_native)
     }
 
     /// Whether anything is generated, so that there may be output beside the input.
@@ -500,7 +514,12 @@ impl<'a> ClientPath<'a> {
         } else {
             without_end(self.path, row.suffix, any_case)?
         };
-        let (prefix, version) = split_version(rest);
+        // A deployment stands for the model, where the body would name it.
+        let deployment = split_deployment(rest).filter(|_| row.body.names_model_in_json() || row.body.may_be_form());
+        if let (Some((_, model)), Some(free)) = (deployment, ids.iter_mut().find(|(name, _)| name.is_empty())) {
+            *free = ("model", model);
+        }
+        let (prefix, version) = split_version(deployment.map_or(rest, |(before, _)| before));
         let claimed = |segment: &str| is_version(segment) || (row.place == Place::Anchored && is_family_root(segment));
         let is_bare = row.place == Place::Native && version.is_empty();
         if is_bare || (row.place != Place::Anywhere && version.is_empty() && prefix.split('/').any(claimed)) {
@@ -508,6 +527,14 @@ impl<'a> ClientPath<'a> {
         }
         let suffix = self.path.get(rest.len()..)?;
         Some(Self { operation: row.operation, prefix, version, suffix, ids, ..*self })
+    }
+
+    /// Whether a segment of the path names the model, of an operation whose body names it elsewhere: Azure's
+    /// `/openai/deployments/{model}/chat/completions`.
+    #[must_use]
+    pub fn has_deployment(&self) -> bool {
+        let body = self.operation.body();
+        (body.names_model_in_json() || body.may_be_form()) && self.id("model").is_some()
     }
 
     /// What stands before the first place where a family's suffix fills whole segments.
@@ -582,6 +609,18 @@ pub(crate) fn split_version(path: &str) -> (&str, &str) {
     (path, "")
 }
 
+/// What names a deployment: clients of Azure, `/openai/deployments/{model}` or `/deployments/{model}`, and of LiteLLM,
+/// `/engines/{model}`. <https://github.com/openai/openai-python/blob/main/src/openai/lib/azure.py>,
+/// <https://docs.litellm.ai/docs/proxy/user_keys> (2026-11).
+const DEPLOYMENTS: [&str; 2] = ["/deployments/", "/engines/"];
+
+/// What stands before a deployment at the end of a path, and its name. Clients do not encode slashes in it.
+fn split_deployment(path: &str) -> Option<(&str, &str)> {
+    let (before, name) = DEPLOYMENTS.iter().find_map(|root| path.rsplit_once(root))?;
+    // Azure's old `/deployments/{model}/extensions/chat/completions` ends with no name.
+    (!name.is_empty() && !name.ends_with("/extensions")).then_some((before, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -617,6 +656,10 @@ mod tests {
             ("", ("passthrough", "", "")),
             ("/", ("passthrough", "/", "")),
             ("///", ("passthrough", "/", "")),
+            ("/openai/deployments/d/embeddings", ("embeddings", "/openai", "")),
+            ("/v1/deployments/d/completions", ("completions", "", "/v1")),
+            ("/v1/engines/d/completions", ("completions", "", "/v1")),
+            ("/v1/own/engines/d/completions", ("passthrough", "/v1/own/engines/d/completions", "")),
         ] {
             assert_eq!(operation(path), expected, "{path}");
         }
@@ -749,6 +792,30 @@ mod tests {
             (ending("/models/{model}:predict"), ending("/a/{b}:cd"), ending("/a")),
             (Some(*b"dict"), None, None)
         );
+    }
+
+    /// `reports F7`
+    #[test]
+    fn a_deployment_is_the_model_wherever_a_body_would_name_it() {
+        let named = |op: &Operation| !op.is_native() && (op.body().names_model_in_json() || op.body().may_be_form());
+        for op in Operation::all().filter(named) {
+            let suffix = op.suffix().unwrap();
+            for before in
+                ["/openai/deployments/", "/deployments/", "/engines/", "/v1/engines/", "/gw/openai/deployments/"]
+            {
+                for name in ["prod-4o", "v1", "my%20model", "openai/gpt-4o", "embeddings"] {
+                    let path = format!("{before}{name}{suffix}?api-version=1");
+                    let parsed = ClientPath::parse(&path);
+                    assert_eq!((parsed.operation, parsed.id("model")), (op, Some(name)), "{path}");
+                    assert!(parsed.has_deployment() && parsed.suffix.ends_with(suffix), "{path}");
+                }
+            }
+        }
+        for path in
+            ["/openai/deployments/d/extensions/chat/completions", "/deployments/chat/completions", "/v1/embeddings"]
+        {
+            assert!(!ClientPath::parse(path).has_deployment(), "{path}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ use waypost::exchange::{BodyEffect, Exchange, HeadersEffect, RequestHeaders, Sav
 use waypost::explain::explain;
 use waypost::operation::{ClientPath, Operation};
 use waypost::path::segment::decode;
-use waypost::path::{BaseFrom, Why, base_url::BaseUrl};
+use waypost::path::{BaseFrom, Why, base_url::BaseUrl, endpoint, endpoint::Key};
 use waypost::provider::Preset;
 
 type Fields = Vec<(String, Vec<u8>)>;
@@ -411,7 +411,7 @@ fn path_is_safe(config: &Config, pair: &Pair, sent: &Sent) -> Result<(), String>
     hold!("path", !climbs, "{target:?} holds a dot segment");
     let keys = ["baseUrl", "openaiCustomUrl", "vllmCustomUrl", "claudeCustomUrl", "difyApiUrl"];
     let Some(url) = keys.iter().find_map(|key| pair.provider[*key].as_str()) else { return Ok(()) };
-    let base = BaseUrl::parse(url).expect("a base URL").path;
+    let mut base = BaseUrl::parse(url).expect("a base URL").path;
     let Some(upstream) = upstream(config, pair) else { return Ok(()) };
     let under_base = match upstream.why {
         Why::Composed { base, .. } | Why::Passthrough { base, .. } => base == BaseFrom::BaseUrl,
@@ -421,6 +421,14 @@ fn path_is_safe(config: &Config, pair: &Pair, sent: &Sent) -> Result<(), String>
     let prepended = ["providerBasePath", "basePath"].iter().any(|key| pair.provider.get(*key).is_some());
     // Azure's URL can name a deployment, which is no base path.
     if under_base && !prepended && preset_of(&pair.provider).name != "azure" {
+        let preset = preset_of(&pair.provider);
+        if upstream.why == Why::Own && !preset.surfaces.is_empty() {
+            // What a server has beside its APIs is beside their base path, and below what stands before it.
+            let endpoint = endpoint::named_by(&base, Key::BaseUrl).map_or(base.len(), |(_, parent)| parent.len());
+            base.truncate(endpoint);
+            let version = preset.surfaces.iter().find(|surface| base.ends_with(surface.version));
+            base.truncate(base.len() - version.map_or(0, |surface| surface.version.len()));
+        }
         let below = path.strip_prefix(&base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         hold!("base path", below || base.is_empty(), "{target:?} is not under {base:?}");
     }

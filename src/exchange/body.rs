@@ -10,6 +10,7 @@ mod whole;
 pub use flow::Flow;
 pub(super) use flow::{flow, relabel};
 pub(super) use format::{Format, length};
+pub(super) use request::Deployment;
 pub(super) use stream::{Chunk, Stream};
 pub(super) use whole::whole;
 

@@ -78,6 +78,8 @@ pub struct Upstream {
     pub why: Why,
     /// The model, where the path holds it. That of a body is known when the body has been seen.
     pub model: Option<Model>,
+    /// The model, where the client's path names a deployment: whatever the body names, it is this one.
+    pub deployment: Option<Model>,
     /// What changes on the headers.
     pub edits: Edits,
     /// How the body goes through.
@@ -209,7 +211,7 @@ fn send(
     let flow = if body == Body::Absent { Flow::Pass } else { flow(provider, path, head, asks)? };
     if flow == Flow::Hold && body == Body::Pending {
         // What is refused whatever the body says is refused before it is waited for.
-        let probe = Fill { model: Some("model"), removal: None };
+        let probe = Fill { model: Some("model"), ..Fill::default() };
         return match provider.paths.resolve(path, probe) {
             Ok(_) => Ok(Verdict::NeedsBody),
             Err(refusal) => Err(Error::of_refusal(refusal, path.operation, provider.preset.name)),
@@ -219,7 +221,8 @@ fn send(
     let removal = &provider.removal;
     let from_body = path.id("model").is_none();
     let in_path = model.as_ref().filter(|model| from_body || model.upstream != model.requested);
-    let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), removal: Some(removal) };
+    let list = whose_list(path, head);
+    let fill = Fill { model: in_path.map(|model| model.upstream.as_str()), removal: Some(removal), list };
     let resolved = provider
         .paths
         .resolve(path, fill)
@@ -257,7 +260,7 @@ fn send(
         edits.remove.push("content-length".into());
     }
     if matches!(flow, Flow::Chunks | Flow::Buffer | Flow::Hold) {
-        body::relabel(provider, path.operation, head, asks, &mut edits);
+        body::relabel(provider, path, head, asks, &mut edits);
     }
     for name in [ORIGINAL_PATH, ORIGINAL_HOST] {
         if head.has(name) && edits.value(name).is_none() {
@@ -277,7 +280,8 @@ fn send(
     Ok(Verdict::Send(Upstream {
         credential_at,
         why: resolved.why,
-        model: model.filter(|_| resolved.holds_model),
+        deployment: model.clone().filter(|_| path.has_deployment()),
+        model: model.filter(|_| resolved.holds_model || path.has_deployment()),
         edits,
         flow,
     }))
@@ -376,6 +380,35 @@ fn in_query(path: &ClientPath<'_>) -> Result<Option<String>, Error> {
         },
         _ => Err(Error::InvalidPath("names its model twice in its query")),
     }
+}
+
+/// Whose model list a client asks for, as far as version, prefix and headers tell: every vendor's is at `/models`.
+fn whose_list(path: &ClientPath<'_>, head: &Head) -> Option<Dialect> {
+    if !path.operation.is_model_list() {
+        return None;
+    }
+    let is_of = |name: &str| path.prefix.ends_with(name) || path.version.ends_with(name);
+    if path.prefix.ends_with("/anthropic") {
+        Some(Dialect::Anthropic)
+    } else if is_of("/openai") {
+        Some(Dialect::OpenAi)
+    } else if head.has("anthropic-version") {
+        Some(Dialect::Anthropic)
+    } else if ["/v1beta", "/v1alpha"].iter().any(|google| path.version.starts_with(google))
+        || head.has("x-goog-api-key")
+    {
+        Some(Dialect::Gemini)
+    } else {
+        None
+    }
+}
+
+/// The deployment that a client's path names, mapped.
+///
+/// # Errors
+/// It is no name that can be read.
+pub(super) fn deployment(provider: &Provider, path: &ClientPath<'_>) -> Result<Option<Model>, Error> {
+    if path.has_deployment() { model(provider, path, Body::Absent) } else { Ok(None) }
 }
 
 /// The dialect to answer in: the operation's, else what the headers betray, else OpenAI's.

@@ -27,7 +27,7 @@ use crate::error::{Error, Reply};
 use crate::memory::{GivenUp, Memory};
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::telemetry::{Party, Record};
-use body::{Chunk, Flow, Format};
+use body::{Chunk, Deployment, Flow, Format};
 use decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use head::{Edits, Head};
 use held::{Held, Withhold};
@@ -245,7 +245,7 @@ impl Exchange {
                 self.state = whole(request, provider, dialect, true);
                 HeadersEffect::Hold { timeout_ms, head_size, dialect }
             }
-            (Verdict::Send(Upstream { edits, flow, credential_at, model, .. }), Some(provider)) => {
+            (Verdict::Send(Upstream { edits, flow, credential_at, model, deployment, .. }), Some(provider)) => {
                 self.note_query_token(&provider, &edits, credential_at);
                 if let Some(meter) = &mut self.meter {
                     meter.sent(&edits, credential_at, model);
@@ -255,7 +255,9 @@ impl Exchange {
                 match flow {
                     Flow::Chunks | Flow::Observe if flow == Flow::Chunks || self.meter.is_some() => {
                         let observed = flow == Flow::Observe;
-                        match body::Stream::new(&provider, operation, &request.head, asks, observed) {
+                        let dropped = deployment.is_some() && request.drops_model(&provider);
+                        let deployment = Deployment { model: deployment, dropped };
+                        match body::Stream::new(&provider, operation, &request.head, asks, observed, deployment) {
                             Ok(body) => {
                                 self.state =
                                     State::Streaming { body: Box::new(body), dialect, parked: Parked::default() };
@@ -475,7 +477,10 @@ impl Exchange {
             meter.request_chunk(whole, true);
         }
         let asks = self.asks_usage();
-        let body = match body::whole(&provider, request.operation(), &request.head, whole, asks) {
+        let deployment = request.deployment(&provider);
+        let body = deployment
+            .and_then(|deployment| body::whole(&provider, request.operation(), &request.head, whole, asks, deployment));
+        let body = match body {
             Ok(body) => body,
             Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
         };
@@ -631,11 +636,15 @@ const FIRST_BYTE_TIMEOUT: &str = "x-envoy-upstream-rq-first-byte-timeout-ms";
 /// The body is no JSON object that can be read.
 pub fn body_model(
     provider: &Rc<Provider>,
-    operation: Operation,
+    path: &ClientPath<'_>,
     head: &Head,
     body: &[u8],
 ) -> Result<Option<Model>, Error> {
-    body::whole(provider, operation, head, body, false).map(|whole| whole.facts.model)
+    let deployment = Deployment {
+        model: decide::deployment(provider, path)?,
+        dropped: !provider.original && provider.paths.drops_model(path),
+    };
+    body::whole(provider, path.operation, head, body, false, deployment).map(|whole| whole.facts.model)
 }
 
 /// How the request body is wanted.
@@ -664,8 +673,23 @@ impl RequestHeaders {
     }
 
     fn operation(&self) -> Operation {
+        self.with_path(|path| path.operation)
+    }
+
+    /// Whether the client's path names a deployment that the upstream's does not.
+    fn drops_model(&self, provider: &Provider) -> bool {
+        self.with_path(|path| !provider.original && provider.paths.drops_model(path))
+    }
+
+    /// The deployment of the client's path.
+    fn deployment(&self, provider: &Provider) -> Result<Deployment, Error> {
+        let model = self.with_path(|path| decide::deployment(provider, path))?;
+        Ok(Deployment { dropped: model.is_some() && self.drops_model(provider), model })
+    }
+
+    fn with_path<T>(&self, read: impl FnOnce(&ClientPath<'_>) -> T) -> T {
         let path = self.client().path.and_then(|path| core::str::from_utf8(path).ok()).unwrap_or_default();
-        ClientPath::read(path, &mut String::new()).operation
+        read(&ClientPath::read(path, &mut String::new()))
     }
 }
 

@@ -750,3 +750,97 @@ fn a_body_of_unknown_length_is_bounded_wherever_it_is_cut() {
         }
     }
 }
+
+/// `reports F7`: clients of Azure name the model in the path only.
+#[test]
+fn a_deployment_in_the_path_is_the_model_of_the_body_where_the_upstream_path_has_none() {
+    let provider = json!({ "type": "openai", "includeUsage": "off", "modelMapping": { "gpt-4o": "up" } });
+    for root in ["/openai/deployments", "/deployments", "/engines", "/v1/engines"] {
+        for (name, upstream) in [("gpt-4o", "up"), ("other", "other"), ("my%20model", "my model")] {
+            let path = format!("{root}/{name}/chat/completions?api-version=1");
+            for (body, expected) in [
+                (r#"{"n":1}"#, format!(r#"{{"n":1,"model":"{upstream}"}}"#)),
+                (r#"{"model":"mine","n":1}"#, format!(r#"{{"model":"{upstream}","n":1}}"#)),
+                (r#"{"model":null}"#, format!(r#"{{"model":"{upstream}"}}"#)),
+            ] {
+                assert_eq!(body_upstream(provider.clone(), &path, body), expected, "{path}");
+            }
+        }
+    }
+    // Nothing is mapped, and the body still has to name it.
+    let plain = json!({ "type": "openai", "includeUsage": "off" });
+    let path = "/openai/deployments/d/embeddings";
+    assert_eq!(body_upstream(plain, path, r#"{"input":"x"}"#), r#"{"input":"x","model":"d"}"#);
+    let original = json!({ "type": "openai", "protocol": "original" });
+    assert_eq!(body_upstream(original, path, r#"{"input":"x"}"#), r#"{"input":"x"}"#);
+    let form = "--b\r\ncontent-disposition: form-data; name=\"n\"\r\n\r\n1\r\n--b--\r\n";
+    let config = configured(json!({ "type": "openai" }));
+    let fields = [("content-type", "multipart/form-data; boundary=b")];
+    let path = "/openai/deployments/whisper/audio/transcriptions";
+    let Outcome::Sent { body, .. } = run(&config, path, &fields, &[form.as_bytes()], false) else { panic!() };
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.contains("name=\"model\"") && body.contains("\r\nwhisper\r\n"), "{body}");
+}
+
+/// `reports F7`: Azure's own paths name the deployment, so the body keeps its bytes, and nothing waits for it.
+#[test]
+fn a_deployment_in_the_path_goes_to_the_path_of_azure() {
+    let url = "https://res.openai.azure.com?api-version=1";
+    let azure = |mapping: Value| json!({ "type": "azure", "azureServiceUrl": url, "modelMapping": mapping, "includeUsage": "off" });
+    let path = "/openai/deployments/d/chat/completions";
+    for body in ["{}", r#"{"messages":[]}"#] {
+        assert_eq!(body_upstream(azure(json!({})), path, body), body);
+        assert_eq!(body_upstream(azure(json!({ "d": "prod" })), path, body), body);
+    }
+    let config = configured(azure(json!({ "d": "prod", "x": "y" })));
+    let body = br#"{"model":"x"}"#;
+    let Outcome::Sent { edits, body } = run(&config, path, &[], &[body], false) else { panic!() };
+    assert_eq!(edits.value(":path"), Some("/openai/deployments/prod/chat/completions?api-version=1"));
+    assert_eq!(body, br#"{"model":"prod"}"#);
+    // Without a deployment in the path, `null` is no model.
+    let config = configured(azure(json!({ "*": "prod" })));
+    let Outcome::Sent { edits, body } = run(&config, CHAT, &[], &[br#"{"model":null}"#], false) else { panic!() };
+    assert_eq!(edits.value(":path"), Some("/openai/deployments/prod/chat/completions?api-version=1"));
+    assert_eq!(body, br#"{"model":"prod"}"#);
+    let config = configured(azure(json!({})));
+    let mut exchange = Exchange::default();
+    assert!(matches!(exchange.on_request_headers(&config, request(CHAT, &[], false)), HeadersEffect::Hold { .. }));
+    match exchange.on_part_of_whole(&config, br#"{"model":null}"#, PartEnd::Data) {
+        PartEffect::Done(BodyEffect::Reply(reply)) => assert!(reply.body.contains("model_missing"), "{}", reply.body),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `reports 42`
+#[test]
+fn the_model_of_ollamas_own_api_is_mapped() {
+    let provider = json!({ "type": "ollama", "baseUrl": "http://o:11434", "modelMapping": { "a": "llama3" } });
+    for path in ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings"] {
+        let body = r#"{"model":"a","stream":true}"#;
+        assert_eq!(body_upstream(provider.clone(), path, body), r#"{"model":"llama3","stream":true}"#, "{path}");
+    }
+}
+
+/// `reports F9`
+#[test]
+fn a_model_list_is_the_one_that_prefix_version_and_headers_name() {
+    for (provider, path, fields, expected, credential) in [
+        ("gemini", "/v1beta/models?pageSize=50", &[][..], "/v1beta/models?pageSize=50", "x-goog-api-key"),
+        ("gemini", "/v1beta/models/g", &[], "/v1beta/models/g", "x-goog-api-key"),
+        ("gemini", "/v1/models", &[("x-goog-api-key", "k")], "/v1beta/models", "x-goog-api-key"),
+        ("gemini", "/v1beta/openai/models", &[], "/v1beta/openai/models", "authorization"),
+        ("gemini", "/v1/models", &[], "/v1beta/openai/models", "authorization"),
+        ("deepseek", "/v1/models", &[("anthropic-version", "2023-06-01")], "/anthropic/v1/models", "x-api-key"),
+        ("deepseek", "/anthropic/v1/models", &[], "/anthropic/v1/models", "x-api-key"),
+        ("deepseek", "/v1beta/models", &[], "/v1/models", "authorization"),
+        ("claude", "/v1/models", &[], "/v1/models", "x-api-key"),
+    ] {
+        let config = configured(json!({ "type": provider }));
+        let mut exchange = Exchange::default();
+        let HeadersEffect::Send(edits) = exchange.on_request_headers(&config, request(path, fields, true)) else {
+            panic!("{path}")
+        };
+        assert_eq!(edits.value(":path").unwrap_or(path), expected, "{provider} {path}");
+        assert!(edits.value(credential).is_some(), "{provider} {path}: {edits:?}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! 1. `endpoints[operation]` is set: exactly that path.
 //! 2. `pathMode: preserve`: the client's path, untouched after `stripPrefix`.
-//! 3. A path of the vendor's own protocol, on the vendor's host: the client's path, version included. (A provider that
-//!    speaks nothing else has the base path of `baseUrl` in front.)
+//! 3. A path of the vendor's own protocol, on the vendor's host: the client's path, version included; see [`roots`]. (A
+//!    provider that speaks nothing else has the base path of `baseUrl` in front.)
 //! 4. `baseUrl` is an endpoint, see [`endpoint`]: exactly that path for that operation; its parent is the base, without
 //!    version, for all others.
 //! 5. Otherwise base path + version prefix + suffix:
@@ -20,6 +20,7 @@
 pub mod base_url;
 pub mod endpoint;
 pub mod query;
+pub mod roots;
 pub mod segment;
 pub mod spelling;
 pub mod template;
@@ -30,6 +31,7 @@ use crate::removal::Removal;
 use base_url::{BaseUrl, normal_path};
 use endpoint::Key;
 use query::{Query, Swap};
+use roots::Roots;
 use segment::Unsafe;
 use template::{SlotError, Template};
 
@@ -186,9 +188,10 @@ pub struct Paths {
     mode: Mode,
     strip_prefix: String,
     prepend: String,
-    /// Base path in front of the vendor's own paths.
-    own_base: String,
-    own_paths: &'static [&'static str],
+    /// The vendor's own paths.
+    roots: Roots,
+    /// The model lists of all but the first surface.
+    lists: Vec<(Dialect, Operation, Route)>,
     query: Query,
     passthrough: Option<Refusal>,
     listed: Vec<bool>,
@@ -214,6 +217,8 @@ pub struct Fill<'a> {
     pub model: Option<&'a str>,
     /// What of the client's query does not go upstream; nothing is removed without it.
     pub removal: Option<&'a Removal>,
+    /// Whose model list is asked for, where the request tells.
+    pub list: Option<Dialect>,
 }
 
 impl Paths {
@@ -227,7 +232,7 @@ impl Paths {
         let mut routes = Vec::with_capacity(Operation::COUNT);
         let mut listed = Vec::with_capacity(Operation::COUNT);
         for operation in Operation::all() {
-            routes.push(base.route(settings, preset, operation, &query)?);
+            routes.push(base.route(settings, preset, operation, None, &query)?);
             // An operation that only one vendor has is also what is passed through.
             let passes = operation.is_native();
             listed.push(
@@ -237,15 +242,21 @@ impl Paths {
                     .is_none_or(|list| list.contains(&operation) || (passes && list.contains(&Operation::Passthrough))),
             );
         }
+        let mut lists = Vec::new();
+        for (index, surface) in preset.surfaces.iter().enumerate().skip(1) {
+            for operation in Operation::all().filter(|operation| operation.is_model_list()) {
+                let route = base.route(settings, preset, operation, Some(index), &query)?;
+                lists.push((surface.dialect, operation, route));
+            }
+        }
         Ok(Self {
             routes,
+            lists,
             listed,
             mode: settings.mode,
             strip_prefix: settings.strip_prefix.clone(),
             prepend: settings.prepend.clone(),
-            own_base: settings.base.as_ref().map(|base| base.path.clone()).unwrap_or_default(),
-            // They say where things are on the vendor's host; a base path of the operator's is somewhere else.
-            own_paths: if base.path.is_some() && !preset.surfaces.is_empty() { &[] } else { preset.own_paths },
+            roots: Roots::compile(settings, preset, base.path),
             query,
             passthrough: settings.refuse_passthrough.then_some(Refusal::UnknownPath),
         })
@@ -273,7 +284,19 @@ impl Paths {
                 // An endpoint wins over a preserved path and over the vendor's own, as in `resolve`.
                 Plan::Fill { template, why, .. } => {
                     template.has_model()
-                        && (*why == Why::Endpoint || (self.mode == Mode::Compose && !self.is_own(client.path)))
+                        && (*why == Why::Endpoint || (self.mode == Mode::Compose && !self.is_own(client)))
+                }
+                Plan::Refuse(_) | Plan::Own | Plan::Passthrough { .. } => false,
+            })
+    }
+
+    /// Whether the client's path names a model and the upstream's does not, so that the body must.
+    #[must_use]
+    pub fn drops_model(&self, client: &ClientPath<'_>) -> bool {
+        client.has_deployment()
+            && self.route(client.operation).is_some_and(|route| match &route.plan {
+                Plan::Fill { template, why, .. } => {
+                    !template.has_model() && (*why == Why::Endpoint || self.mode == Mode::Compose)
                 }
                 Plan::Refuse(_) | Plan::Own | Plan::Passthrough { .. } => false,
             })
@@ -284,9 +307,12 @@ impl Paths {
     /// # Errors
     /// Why the request is not sent upstream.
     pub fn resolve(&self, client: &ClientPath<'_>, fill: Fill<'_>) -> Result<Resolved, Refusal> {
-        let own = self.is_own(client.path);
-        self.admit(client, own)?;
+        let own = self.is_own(client);
         let route = self.route(client.operation).ok_or(Refusal::UnknownPath)?;
+        self.admit(client, own || !matches!(route.plan, Plan::Passthrough { .. }))?;
+        let list =
+            |dialect| self.lists.iter().find(|(of, operation, _)| (*of, *operation) == (dialect, client.operation));
+        let route = fill.list.and_then(list).map_or(route, |(_, _, route)| route);
         let mut path = String::with_capacity(client.path.len().saturating_add(self.prepend.len()).saturating_add(64));
         let endpoint = matches!(&route.plan, Plan::Fill { why: Why::Endpoint, .. });
         let own = !endpoint && (own || matches!(route.plan, Plan::Own));
@@ -298,7 +324,7 @@ impl Paths {
             (&self.query, Why::Preserve)
         } else if own {
             segment::check_path(client.path).map_err(Refusal::Unsafe)?;
-            push_under(&mut path, &self.own_base, self.stripped(client.path));
+            push_under(&mut path, &self.roots.base, self.stripped(client.path));
             (&self.query, Why::Own)
         } else {
             match &route.plan {
@@ -307,6 +333,7 @@ impl Paths {
                 Plan::Fill { template, query, why, model_parameter: own, .. } => {
                     model_parameter = own.as_deref();
                     template.fill(&mut path, client, fill.model)?;
+                    keep_publisher(&mut path, client)?;
                     if client.operation.is_family() {
                         segment::check_path(client.path).map_err(Refusal::Unsafe)?;
                         let root = client.operation.suffix().unwrap_or_default();
@@ -347,24 +374,19 @@ impl Paths {
         path == "/" || path.ends_with("/api/hello")
     }
 
-    fn admit(&self, client: &ClientPath<'_>, own: bool) -> Result<(), Refusal> {
+    /// `known` says that it is an operation of the provider's, or a path of the vendor's own.
+    fn admit(&self, client: &ClientPath<'_>, known: bool) -> Result<(), Refusal> {
         if !self.listed.get(client.operation.index()).copied().unwrap_or(false) {
             return Err(Refusal::NotListed);
         }
         match self.passthrough {
-            Some(refusal) if (client.operation == Operation::Passthrough || client.operation.is_native()) && !own => {
-                Err(refusal)
-            }
+            Some(refusal) if !known => Err(refusal),
             _ => Ok(()),
         }
     }
 
-    fn is_own(&self, path: &str) -> bool {
-        let path = self.stripped(path);
-        self.own_paths.iter().any(|own| match own.strip_suffix('/') {
-            Some(parent) => path.len() > parent.len() && begins_with_segments(path, parent),
-            None => begins_with_segments(path, own),
-        })
+    fn is_own(&self, client: &ClientPath<'_>) -> bool {
+        self.roots.holds(self.stripped(client.path)) && !client.has_deployment()
     }
 
     /// The client's path without `stripPrefix`; always begins with a slash unless it is empty.
@@ -401,6 +423,7 @@ impl<'s> Base<'s> {
         settings: &PathSettings,
         preset: &Preset,
         operation: Operation,
+        list: Option<usize>,
         query: &Query,
     ) -> Result<Route, SlotError> {
         // A family is no protocol: vendors of any dialect may have resources of that name.
@@ -409,7 +432,7 @@ impl<'s> Base<'s> {
         let surface = match dialect {
             Some(dialect) => preset.surfaces.iter().position(|surface| surface.dialect == dialect),
             None if preset.surfaces.is_empty() => return Ok(Route { surface: None, plan: Plan::Own }),
-            None => Some(0),
+            None => list.or(Some(0)),
         };
         if let Some((_, template, own)) = settings.endpoints.iter().find(|(op, ..)| *op == operation) {
             let mut merged = own.clone();
@@ -492,6 +515,28 @@ fn pass(out: &mut String, base: &str, version: &str, path: &str) {
     } else if path != "/" || base.is_empty() {
         out.push_str(path);
     }
+}
+
+/// What stands before the name of whoever made a model, in paths of Google's Vertex AI.
+const PUBLISHERS: &str = "/publishers/";
+
+/// The client's publisher in place of the preset's: a model of one is no model of another.
+fn keep_publisher(path: &mut String, client: &ClientPath<'_>) -> Result<(), Refusal> {
+    let Some(sent) = client.prefix.rsplit_once(PUBLISHERS).map(|(_, sent)| sent).filter(|sent| !sent.contains('/'))
+    else {
+        return Ok(());
+    };
+    let Some((before, (_, after))) =
+        path.split_once(PUBLISHERS).and_then(|(before, rest)| Some((before, rest.split_once('/')?)))
+    else {
+        return Ok(());
+    };
+    let mut kept = format!("{before}{PUBLISHERS}");
+    segment::push_as_sent(&mut kept, sent).map_err(Refusal::Unsafe)?;
+    kept.push('/');
+    kept.push_str(after);
+    *path = kept;
+    Ok(())
 }
 
 fn push_under(out: &mut String, base: &str, path: &str) {

@@ -162,6 +162,12 @@ impl Preset {
         presets::TABLE
     }
 
+    /// Whether it is a server that its operator runs, wherever that is.
+    #[must_use]
+    pub fn is_self_hosted(&self) -> bool {
+        self.token == Token::Optional && (self.host.is_empty() || self.host.ends_with(".cluster.local"))
+    }
+
     /// The surface that speaks `dialect`.
     #[must_use]
     pub fn surface(&self, dialect: Dialect) -> Option<&'static Surface> {

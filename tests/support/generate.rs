@@ -549,7 +549,7 @@ const NO_WIRE: &[&[u8]] = &[
     b"/v1/chat/completions#x",
 ];
 
-/// The paths of operations that one vendor alone has, which are known behind a version only.
+/// The paths of operations that one vendor alone has, most of them known behind a version only.
 const NATIVE: &[&str] = &[
     "/interactions/{interaction_id}",
     "/interactions",
@@ -564,6 +564,9 @@ const NATIVE: &[&str] = &[
     "/services/embeddings/text-embedding/text-embedding",
     "/services/embeddings/multimodal-embedding/multimodal-embedding",
     "/services/rerank/text-rerank/text-rerank",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
 ];
 
 fn path(wire: Wire) -> impl Strategy<Value = Vec<u8>> {

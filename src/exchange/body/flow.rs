@@ -35,7 +35,8 @@ pub(in crate::exchange) fn flow(
 ) -> Result<Flow, Error> {
     let operation = path.operation;
     let needed = provider.paths.needs_body_model(path);
-    if !needed && !is_edited(provider, operation, asks) {
+    let named = !provider.original && provider.paths.drops_model(path);
+    if !needed && !named && !is_edited(provider, operation, asks) {
         let kind = operation.body();
         return Ok(match Format::of(operation, head) {
             _ if matches!(kind, BodyKind::Other | BodyKind::ModelInQuery) => Flow::Pass,
@@ -64,12 +65,13 @@ pub(in crate::exchange) fn flow(
 /// Has the headers of a request whose body may change say what that is then.
 pub(in crate::exchange) fn relabel(
     provider: &Provider,
-    operation: Operation,
+    path: &ClientPath<'_>,
     head: &Head,
     asks: bool,
     edits: &mut Edits,
 ) {
-    if is_edited(provider, operation, asks)
+    let operation = path.operation;
+    if (is_edited(provider, operation, asks) || provider.paths.drops_model(path))
         && let Ok(format) = Format::of(operation, head)
     {
         format.tell(head, edits);

@@ -14,12 +14,25 @@ use crate::operation::{BodyKind, Operation};
 use crate::params::{self, Op};
 use std::rc::Rc;
 
+/// The model of a client's path that names a deployment. It wins over the body's.
+#[derive(Clone, Debug, Default)]
+pub(in crate::exchange) struct Deployment {
+    /// The model; `None` where the path names none.
+    pub model: Option<Model>,
+    /// Whether the upstream's path does not name it, so that the body has to.
+    pub dropped: bool,
+}
+
 /// Decides about the members of one request body.
 pub(super) struct Request {
     provider: Rc<Provider>,
     operation: Operation,
     /// Whether a stream is asked for its usage.
     asks: bool,
+    /// What the client's path says of the model.
+    deployment: Deployment,
+    /// Whether the body names a model itself.
+    names_model: bool,
     pub(super) model: Option<Model>,
     /// The upstream model, where a first pass over the body found it.
     pub(super) first: Option<String>,
@@ -38,12 +51,14 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, asks: bool) -> Self {
+    pub(super) fn new(provider: &Rc<Provider>, operation: Operation, asks: bool, deployment: Deployment) -> Self {
         Self {
             provider: Rc::clone(provider),
             operation,
             asks: asks && asks_usage(provider, operation),
-            model: None,
+            model: deployment.model.clone(),
+            deployment,
+            names_model: false,
             first: None,
             stream: None,
             usage_asked: false,
@@ -86,6 +101,15 @@ impl Request {
     }
 
     fn model(&mut self, raw: &str) -> Result<Edit, Error> {
+        self.names_model = true;
+        if let Some(model) = &self.deployment.model {
+            let value = json::literal(&model.upstream);
+            return Ok(if value == raw { Edit::Keep } else { Edit::value(value) });
+        }
+        if raw == "null" {
+            // As good as absent.
+            return Ok(self.default_model().map_or(Edit::Keep, |model| Edit::value(json::literal(&model))));
+        }
         let requested = json::decode(raw.as_bytes())
             .map_err(|_| Error::InvalidBody("has a `model` that is not a string"))?
             .into_owned();
@@ -94,6 +118,9 @@ impl Request {
 
     /// The model of a body that names none.
     fn default_model(&mut self) -> Option<String> {
+        if let Some(model) = &self.deployment.model {
+            return Some(model.upstream.clone()).filter(|_| self.deployment.dropped && !self.names_model);
+        }
         if self.model.is_none() && self.operation.body().names_model_in_json() {
             self.model = Some(Model::default_of(&self.provider)?);
             return self.model.as_ref().map(|model| model.upstream.clone());
@@ -239,6 +266,10 @@ impl multipart::Decide for Request {
     type Error = Error;
 
     fn model(&mut self, value: &str) -> Result<Option<String>, Error> {
+        self.names_model = true;
+        if let Some(model) = &self.deployment.model {
+            return Ok(Some(model.upstream.clone()).filter(|model| model != value));
+        }
         self.map(value.to_owned())
     }
 

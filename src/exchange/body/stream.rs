@@ -3,7 +3,7 @@
 use super::Facts;
 use super::editor::Editor;
 use super::format::Format;
-use super::request::Request;
+use super::request::{Deployment, Request};
 use crate::config::Provider;
 use crate::error::Error;
 use crate::exchange::head::Head;
@@ -56,8 +56,9 @@ impl Stream {
         head: &Head,
         asks: bool,
         observed: bool,
+        deployment: Deployment,
     ) -> Result<Self, Error> {
-        let request = Request::new(provider, operation, asks);
+        let request = Request::new(provider, operation, asks, deployment);
         let format = Format::of(operation, head)?;
         let packed = format.coding.map(|coding| Box::new(Packed::new(coding, provider.body.max_unpacked_bytes)));
         let editor = Some(Editor::new(&format, request.keys().clone()));

@@ -4,7 +4,7 @@ use super::Facts;
 use super::editor::no_json;
 use super::flow::{edits_messages, is_edited};
 use super::format::Format;
-use super::request::Request;
+use super::request::{Deployment, Request};
 use crate::config::Provider;
 use crate::error::Error;
 use crate::exchange::head::Head;
@@ -32,11 +32,13 @@ pub(in crate::exchange) fn whole(
     head: &Head,
     body: &[u8],
     asks: bool,
+    deployment: Deployment,
 ) -> Result<Whole, Error> {
     if body.is_empty() {
         return Ok(Whole::default());
     }
-    let mut request = Request::new(provider, operation, asks);
+    let dropped = deployment.dropped;
+    let mut request = Request::new(provider, operation, asks, deployment.clone());
     let format = Format::of(operation, head)?;
     let body = match format.coding {
         Some(coding) => Cow::Owned(unpacked(coding, body, provider)?),
@@ -52,14 +54,14 @@ pub(in crate::exchange) fn whole(
                 Output::Unchanged => None,
             }
         }
-        None => edit(provider, operation, &body, asks, &mut request)
+        None => edit(provider, operation, &body, asks, deployment, &mut request)
             .map_err(|error| no_json(format.named, error, check(&body)))?,
     };
     let unpacked = match body {
         Cow::Owned(unpacked) => Some(unpacked),
         Cow::Borrowed(_) => None,
     };
-    let changed = changed.or(unpacked).filter(|_| is_edited(provider, operation, asks));
+    let changed = changed.or(unpacked).filter(|_| dropped || is_edited(provider, operation, asks));
     Ok(Whole { facts: request.facts(), changed })
 }
 
@@ -69,10 +71,11 @@ fn edit(
     operation: Operation,
     body: &[u8],
     asks: bool,
+    deployment: Deployment,
     request: &mut Request,
 ) -> Result<Option<Vec<u8>>, Error> {
     if operation.generates() && provider.body.needs_model_first() {
-        let mut first = Request::new(provider, operation, asks);
+        let mut first = Request::new(provider, operation, asks, deployment);
         json::splices(first.keys().clone(), body, &mut first)?;
         request.first = first.model.map(|model| model.upstream);
     }

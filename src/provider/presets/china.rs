@@ -39,7 +39,7 @@ pub(super) const DEEPSEEK: Preset = Preset {
         Surface { paths: &[(Operation::Completions, At::Path("/beta/completions"))], ..Surface::PLAIN },
         Surface { base: "/anthropic", credential: Some(Credential::X_API_KEY), ..ANTHROPIC },
     ],
-    own_paths: &["/anthropic/v1/files"],
+    own_paths: &["/anthropic/v1/files", "/beta/", "/user/"],
     rejects_developer_role: true,
     ..Preset::OPENAI_LIKE
 };
@@ -56,7 +56,7 @@ pub(super) const DOUBAO: Preset = Preset {
         Surface { base: "/api", version: "/v3", ..Surface::PLAIN },
         Surface { base: "/api/compatible", ..ANTHROPIC },
     ],
-    own_paths: &["/api/v3/batch/", "/api/v3/bots/", "/api/v3/context/"],
+    own_paths: &["/api/coding/", "/api/v3/batch/", "/api/v3/bots/", "/api/v3/context/"],
     rejects_developer_role: true,
     ..Preset::OPENAI_LIKE
 };
@@ -182,7 +182,7 @@ pub(super) const QWEN: Preset = Preset {
         },
         Surface { base: "/apps/anthropic", ..ANTHROPIC },
     ],
-    own_paths: &["/api/v1/apps/", "/api/v1/services/", "/api/v1/tasks", "/api/v1/uploads", "/api/v2/apps/"],
+    own_paths: &["/api-ws/", "/api/v1/apps/", "/api/v1/services/", "/api/v1/tasks", "/api/v1/uploads", "/api/v2/apps/"],
     rejects_developer_role: true,
     ..Preset::OPENAI_LIKE
 };
@@ -251,7 +251,7 @@ pub(super) const ZHIPUAI: Preset = Preset {
         Surface { base: "/api/paas", version: "/v4", ..Surface::PLAIN },
         Surface { base: "/api/anthropic", ..ANTHROPIC },
     ],
-    own_paths: &["/api/paas/v4/async/", "/api/v1/agents"],
+    own_paths: &["/api/coding/", "/api/paas/v4/async/", "/api/v1/agents"],
     rejects_developer_role: true,
     ..Preset::OPENAI_LIKE
 };

@@ -29,6 +29,13 @@ pub(super) const AZURE: Preset = Preset {
         ],
         ..Surface::PLAIN
     }],
+    own_paths: &[
+        "/models/chat/completions",
+        "/models/embeddings",
+        "/models/images/embeddings",
+        "/models/info",
+        "/openai/",
+    ],
     ..Preset::OPENAI_LIKE
 };
 
@@ -82,6 +89,7 @@ pub(super) const GITHUB: Preset = Preset {
         paths: &[(Operation::Models, At::Path("/catalog/models"))],
         ..Surface::PLAIN
     }],
+    own_paths: &["/catalog/", "/orgs/"],
     ..Preset::OPENAI_LIKE
 };
 

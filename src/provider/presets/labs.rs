@@ -45,6 +45,7 @@ pub(super) const GEMINI: Preset = Preset {
         "/v1beta/interactions",
         "/v1beta/operations",
         "/v1beta/tunedModels",
+        "/ws/",
     ],
     parameters: &[Parameter { key: "apiVersion", slot: "api_version", default: Some("v1beta") }],
     ..Preset::OPENAI_LIKE

@@ -45,5 +45,19 @@ pub(super) const VLLM: Preset = Preset {
     title: "vLLM",
     host: "vllm-service.cluster.local",
     surfaces: OPENAI_AND_ANTHROPIC,
+    own_paths: &[
+        "/classify",
+        "/detokenize",
+        "/health",
+        "/invocations",
+        "/load",
+        "/metrics",
+        "/ping",
+        "/pooling",
+        "/score",
+        "/server_info",
+        "/tokenize",
+        "/version",
+    ],
     ..SELF_HOSTED
 };

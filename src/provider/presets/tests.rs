@@ -164,8 +164,12 @@ fn own_paths_begin_with_a_slash_and_swallow_nothing_the_surfaces_serve() {
                 for prefix in ["/v1".to_owned(), format!("{}{}", surface.base, surface.version)] {
                     let path = format!("{prefix}{suffix}");
                     for own in preset.own_paths.iter().filter(|own| path.starts_with(**own)) {
-                        // Claude's files are not OpenAI's; Vertex clients may spell the whole path out.
-                        let known = matches!((name, *own), ("claude", "/v1/files") | ("vertex", "/v1/projects/"));
+                        // Claude's files are not OpenAI's; Vertex clients may spell the whole path out; Azure's own root
+                        // counts beside a base path only.
+                        let known = matches!(
+                            (name, *own),
+                            ("claude", "/v1/files") | ("vertex", "/v1/projects/") | ("azure", "/openai/")
+                        );
                         assert!(known, "{name}: {own} swallows {path}");
                     }
                 }
