@@ -154,7 +154,7 @@ impl Error {
                  or JSON packed with gzip, deflate or zstd"
             ),
             Self::UnpackedTooLarge => "the request body unpacks to more than the gateway takes: more than \
-                 `maxUnpackedBytes` of the provider, than 200 times its size, or than 4 MiB from its last piece"
+                 `maxUnpackedBytes` of the provider, or than 200 times its size"
                 .to_owned(),
             Self::Configuration(problem) => format!("the gateway's configuration is broken here: {problem}"),
             Self::AmbiguousConsumer => {

@@ -1072,25 +1072,57 @@ async fn compressed_bodies_are_unpacked_where_they_are_edited() {
     assert_eq!(bench.envoy.complaints(), Vec::<String>::new());
 }
 
-/// Longer than Envoy buffers, and than is unpacked at once.
+/// A body of so many bytes. Its texts begin with what is hard to pack; the longer their `rest`, the better they pack.
+fn texts(bytes: usize, rest: usize) -> String {
+    let mut body = String::with_capacity(bytes + rest + 100);
+    body.push_str(r#"{"messages":[],"input":["#);
+    let (mut n, rest) = (0_u64, "-".repeat(rest));
+    while body.len() < bytes {
+        n += 1;
+        let random = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44).to_string();
+        body.extend(["\"", &random, &rest, "\","]);
+    }
+    body.push_str(r#""end"],"model":"gpt-4o"}"#);
+    body
+}
+
+/// Longer than Envoy buffers, and than is unpacked at once: in pieces, and in as few as Envoy makes of it.
 #[tokio::test]
-async fn a_long_compressed_body_is_unpacked_as_it_passes() {
+async fn a_long_compressed_body_is_unpacked_however_it_comes() {
     let bench = Bench::start(&flow_providers()).await;
-    let numbers: String =
-        (0..700_000_u64).map(|n| format!("{},", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44)).collect();
-    let body = format!(r#"{{"input":[{numbers}0],"model":"gpt-4o"}}"#);
-    let expected = body.replace(r#""gpt-4o"}"#, r#""vendor/gpt-4o-2024-11-20"}"#);
     let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    let packed = gzip(body.as_bytes());
-    let case = || Case::new("map.test", CHAT, packed.clone(), expected.clone()).headers(&headers);
-    for transport in Transport::ALL {
-        for sent in bench.send(&[case()], &[transport], &[64 << 10]).await {
-            sent.assert_exact();
+    // Of the second one most is left when the last piece comes.
+    for (rest, pieces, ratios) in [(30, &[64 << 10, usize::MAX][..], 5..50), (600, &[usize::MAX][..], 80..200)] {
+        let body = texts(20 * MIB, rest);
+        let packed = Bytes::from(gzip(body.as_bytes()));
+        assert!(ratios.contains(&(body.len() / packed.len())), "{} to {}", packed.len(), body.len());
+        for (domain, name) in [("map.test", "vendor/gpt-4o-2024-11-20"), ("azure.test", "prod-4o")] {
+            let expected = Bytes::from(body.replace(r#""gpt-4o"}"#, &format!(r#""{name}"}}"#)));
+            for transport in Transport::ALL {
+                let case = Case::new(domain, CHAT, packed.clone(), expected.clone()).headers(&headers);
+                let started = Instant::now();
+                for sent in bench.send(&[case], &[transport], pieces).await {
+                    sent.assert_exact();
+                }
+                let (times, took) = (pieces.len(), started.elapsed());
+                eprintln!("{domain}: {} to {} bytes, {transport:?}, {times} times: {took:?}", packed.len(), body.len());
+            }
         }
     }
-    let bomb = format!(r#"{{"model":"gpt-4o","x":"{}"}}"#, " ".repeat(8 << 20));
-    let bomb = Case::refused("map.test", CHAT, gzip(bomb.as_bytes())).headers(&headers);
-    for sent in bench.send(&[bomb], &Transport::ALL, &[usize::MAX]).await {
+    assert_eq!(bench.envoy.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_body_that_unpacks_to_more_than_it_may_is_refused() {
+    let mut bounded = mapping();
+    bounded["maxUnpackedBytes"] = json!(6 * MIB);
+    let bench = Bench::start(&[("map.test", mapping()), ("azure.test", azure()), ("bounded.test", bounded)]).await;
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let bomb = format!(r#"{{"model":"gpt-4o","x":"{}"}}"#, " ".repeat(8 * MIB));
+    let long = texts(8 * MIB, 30);
+    let cases = [("map.test", &bomb), ("azure.test", &bomb), ("bounded.test", &long)]
+        .map(|(domain, body)| Case::refused(domain, CHAT, gzip(body.as_bytes())).headers(&headers));
+    for sent in bench.send(&cases, &Transport::ALL, &[usize::MAX]).await {
         sent.assert_refused(413, "unpacked_body_too_large");
     }
     assert_eq!(bench.envoy.complaints(), Vec::<String>::new());

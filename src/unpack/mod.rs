@@ -15,7 +15,8 @@ pub const MAX_RATIO: u64 = 200;
 /// What may come out whatever came in, in bytes: at first, a ratio says nothing.
 const FREE: u64 = 64 * 1024;
 
-/// How many bytes are unpacked before other requests of the worker have their turn.
+/// How many bytes are unpacked in one callback, so that other requests of the worker have their turn, in bytes. The last
+/// piece of a request body is the exception: behind it there is no other callback in which a host takes the rest.
 pub const MAX_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Takes what has been unpacked.

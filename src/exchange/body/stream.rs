@@ -150,7 +150,7 @@ impl Stream {
         }
         let (mut out, mut edited) = (Vec::new(), Ok(()));
         let request = &mut self.request;
-        let more = packed.feed(chunk, &mut |bytes| {
+        packed.feed(chunk, end, &mut |bytes| {
             if edited.is_ok() {
                 edited = editor.feed(Cow::Borrowed(bytes), request).map(|output| match output {
                     Output::Bytes(bytes) => out.extend_from_slice(&bytes),
@@ -160,9 +160,6 @@ impl Stream {
         })?;
         edited?;
         if end {
-            if more {
-                return Err(Error::UnpackedTooLarge);
-            }
             packed.unpacker.finish()?;
             editor.finish()?;
         }
@@ -175,19 +172,25 @@ impl Packed {
         Self { unpacker: Unpacker::new(coding, limit), rest: Vec::new() }
     }
 
-    /// Unpacks a chunk behind what is left of those before, as much as is unpacked at once; true where there is more.
-    fn feed(&mut self, chunk: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+    /// Unpacks a chunk behind what is left of those before.
+    ///
+    /// What is more than is unpacked at once waits for the next chunk. Behind the last one it cannot wait: a host takes
+    /// bytes of a body in callbacks for that body only, and there will be none. Envoy has a way around that for bodies
+    /// that it buffers, but answers 413 where they exceed its limit, 1 MiB by default. So the last chunk is unpacked to
+    /// the end; the unpacker's bounds of ratio and size are what limits the time this takes.
+    fn feed(&mut self, chunk: &[u8], end: bool, sink: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let room = if end { usize::MAX } else { MAX_AT_ONCE };
         if self.rest.is_empty() {
             let mut input = chunk;
-            let more = self.unpacker.feed(&mut input, MAX_AT_ONCE, sink)?;
+            self.unpacker.feed(&mut input, room, sink)?;
             self.rest.extend_from_slice(input);
-            return Ok(more);
+            return Ok(());
         }
         self.rest.extend_from_slice(chunk);
         let mut input = self.rest.as_slice();
-        let more = self.unpacker.feed(&mut input, MAX_AT_ONCE, sink)?;
+        self.unpacker.feed(&mut input, room, sink)?;
         let taken = self.rest.len().saturating_sub(input.len());
         self.rest.drain(..taken);
-        Ok(more)
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::json::{self, Output};
 use crate::messages::Repeated;
 use crate::multipart;
 use crate::operation::Operation;
-use crate::unpack::{Coding, MAX_AT_ONCE, Unpacker};
+use crate::unpack::{Coding, Unpacker};
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -96,13 +96,11 @@ fn check(body: &[u8]) -> Result<(), json::Error> {
     scanner.finish()
 }
 
-/// Unpacks a whole body, at most as much as is unpacked at once.
+/// Unpacks a whole body.
 fn unpacked(coding: Coding, mut body: &[u8], provider: &Provider) -> Result<Vec<u8>, Error> {
     let mut unpacker = Unpacker::new(coding, provider.body.max_unpacked_bytes);
     let mut out = Vec::new();
-    if unpacker.feed(&mut body, MAX_AT_ONCE, &mut |bytes| out.extend_from_slice(bytes))? {
-        return Err(Error::UnpackedTooLarge);
-    }
+    unpacker.feed(&mut body, usize::MAX, &mut |bytes| out.extend_from_slice(bytes))?;
     unpacker.finish()?;
     Ok(out)
 }
