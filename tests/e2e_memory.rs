@@ -143,3 +143,53 @@ async fn audit_h3_members_that_no_attribute_wants_are_not_kept() {
     assert_eq!(record.expect("a record")["question"], "Which way?");
     assert_eq!(envoy.wasm_stats().await, stats, "a VM failed");
 }
+
+/// A client that has fallen silent hears that another one got its room, though nothing of its own is going on.
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_h3_the_silent_are_answered_while_another_one_is_served() {
+    /// How long these bodies are, in bytes: five fill the part of held bodies, three quarters of the budget.
+    const LENGTH: usize = 1100 << 10;
+    let upstream = Upstream::start().await;
+    let azure = json!({
+        "type": "azure",
+        "apiTokens": ["token"],
+        "azureServiceUrl": "https://example.openai.azure.com?api-version=2024-10-21",
+    });
+    let envoy = start(&upstream, azure).await;
+    let stats = envoy.wasm_stats().await;
+    let body = format!(r#"{{"messages":["{}"],"model":"gpt-4o"}}"#, "x".repeat(LENGTH));
+    let (begins, ends) = body.split_at(body.len() - 20);
+    let mut silent = Vec::new();
+    for sent in 1..=5_u64 {
+        let mut client = Raw::connect(envoy.address()).await.expect("a connection");
+        client.send(head(body.len())).await.expect("a head");
+        client.send(begins).await.expect("a body");
+        wait_for_gauge(&envoy, "the body is held", |now| now > sent * LENGTH as u64 * 9 / 10).await;
+        silent.push(client);
+    }
+    // Longer than a stream has to be silent before it makes room.
+    sleep(Duration::from_millis(1200)).await;
+    let request = Request::post("/v1/chat/completions").header("host", "gw").header("content-type", "application/json");
+    let request = request.body(whole(body.clone())).expect("a request");
+    let response = Client::http1(envoy.address()).send(request).await.expect("a response");
+    assert_eq!(response.status, 200, "{}", response.text());
+    let mut silent = silent.into_iter();
+    let (status, answer) = silent.next().expect("the oldest").response().await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(status == 408 && answer.contains(r#""code":"body_timeout""#), "{status}: {answer}");
+    // The others go on where they stopped.
+    for mut client in silent {
+        client.send(ends).await.expect("a body");
+        let (status, answer) = client.response().await.expect("an answer");
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    }
+    for received in upstream.take() {
+        assert_eq!(received.body, body.as_bytes());
+    }
+    let records: Vec<Value> = envoy.wait_for_access_log(6).await.into_iter().map(|line| Line(line).record()).collect();
+    let refused: Vec<&Value> = records.iter().filter(|record| record["status"] != 200).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((&refused[0]["status"], &refused[0]["error_code"]), (&json!(408), &json!("body_timeout")));
+    wait_for_gauge(&envoy, "all is given back", |now| now == 0).await;
+    assert_eq!(envoy.wasm_stats().await, stats, "a VM failed");
+}

@@ -15,6 +15,10 @@ use crate::memory::{self, GivenUp, Memory};
 /// 16 KiB of a frame of HTTP/2.
 pub const MAX_WITH_TRAILERS: usize = 8 << 10;
 
+/// Headers of no more than this, in bytes, are not counted while they wait. A host keeps many times as much for each stream
+/// anyway; and so few bytes are worth nobody's answer when room is needed.
+const SMALL_HEADERS: usize = 4 << 10;
+
 /// What the host does after a piece was taken out of its buffer. The headers, where they are held, stay held.
 ///
 /// Both are data statuses of proxy-wasm, in every ABI from 0.1.0 to 0.2.1 and in Higress's 0.2.100.
@@ -48,6 +52,21 @@ impl Held {
     /// Nothing yet. A body whose length is known is complete before trailers come.
     pub(super) const fn new(limit: u64, length: Option<u64>) -> Self {
         Self { pieces: None, size: 0, limit, length, trailers: length.is_none(), buffered: false }
+    }
+
+    /// Counts the headers that wait, or are needed, until the body is complete. `size` is that of all names and values.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub(super) fn count_headers(&mut self, size: usize, memory: &Memory, owner: Owner) -> Result<(), Error> {
+        if size <= SMALL_HEADERS {
+            return Ok(());
+        }
+        self.pieces(memory, owner).reserve(size).map_err(GivenUp::error)
+    }
+
+    fn pieces(&mut self, memory: &Memory, owner: Owner) -> &mut memory::Held {
+        self.pieces.get_or_insert_with(|| memory::Held::new(memory, owner.context, owner.dialect))
     }
 
     /// Whether trailers may end it before it is known to be complete.
@@ -96,8 +115,7 @@ impl Held {
     /// The body is longer than it may be, or the stream was or is given up for want of room.
     pub(super) fn push(&mut self, piece: &[u8], memory: &Memory, owner: Owner) -> Result<(), Error> {
         self.fits(piece.len())?;
-        let begin = || memory::Held::new(memory, owner.context, owner.dialect);
-        self.pieces.get_or_insert_with(begin).push(piece).map_err(GivenUp::error)?;
+        self.pieces(memory, owner).push(piece).map_err(GivenUp::error)?;
         self.size = self.size.saturating_add(piece.len());
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::config::{Provider, Statistics};
 use crate::error::Error;
 use crate::memory::{Claim, Memory};
 use crate::operation::{Dialect, Operation};
-use crate::telemetry::{Failure, Party, Record, UsageSource};
+use crate::telemetry::{Failure, Party, Record, UsageSource, log};
 use crate::usage::Usage;
 use std::rc::Rc;
 
@@ -35,10 +35,11 @@ pub(super) struct Meter {
     fetches: bool,
     /// Whether the usage of a stream is read, so that it is worth asking for.
     pub asks_usage: bool,
-    path: Option<(String, Option<usize>)>,
+    /// The upstream path as it is shown.
+    path: Option<String>,
     /// The model of the path.
     model: Option<Model>,
-    pub facts: Facts,
+    facts: Facts,
     /// The status of an answer that is given here, and the code of the error, unless it is none.
     local: Option<(u16, Option<&'static str>)>,
     response: Option<Response>,
@@ -77,8 +78,8 @@ impl Meter {
             tunnel: decision.tunnel,
             route: request.route.clone(),
             cluster: request.cluster.clone(),
-            consumer: decision.consumer.clone(),
-            session: session_id(statistics.session_header.as_deref(), &get),
+            consumer: decision.consumer.clone().map(shortened),
+            session: session_id(statistics.session_header.as_deref(), &get).map(shortened),
             read: reads_response(statistics, decision.operation, head),
             fetches: fetches(decision.operation, head),
             asks_usage: statistics.reads_streams(),
@@ -101,8 +102,19 @@ impl Meter {
 
     /// Notes where the request goes.
     pub(super) fn sent(&mut self, edits: &Edits, credential_at: Option<usize>, model: Option<Model>) {
-        self.path = edits.value(":path").map(|path| (path.to_owned(), credential_at));
-        self.model = model;
+        self.path = edits.value(":path").map(|path| shortened(shown_path(path, credential_at)));
+        self.model = model.map(|mut model| {
+            model.shorten();
+            model
+        });
+    }
+
+    /// Notes what the request body says.
+    pub(super) fn note(&mut self, mut facts: Facts) {
+        if let Some(model) = &mut facts.model {
+            model.shorten();
+        }
+        self.facts = facts;
     }
 
     /// The model as it goes upstream, if it is known and a log field of its own.
@@ -329,9 +341,7 @@ impl Meter {
         record.cluster = self.cluster.unwrap_or_default();
         record.consumer = self.consumer;
         record.session_id = self.session;
-        if let Some((path, credential_at)) = &self.path {
-            record.upstream_path = Some(shown_path(path, *credential_at));
-        }
+        record.upstream_path = self.path;
         record.request_unread = self.facts.unread;
         if self.facts.rounds > 0 {
             record.chat_round = Some(self.facts.rounds.into());
@@ -412,4 +422,10 @@ pub(super) fn reads_response(statistics: &Statistics, operation: Operation, head
     (statistics.usage || !statistics.attributes.is_empty())
         && (fetches(operation, head)
             || (operation.costs() && head.text(":method").is_none_or(|method| method == "POST")))
+}
+
+/// A text with no more of it than a record shows.
+fn shortened(mut text: String) -> String {
+    log::shorten(&mut text);
+    text
 }

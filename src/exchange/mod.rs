@@ -242,7 +242,9 @@ impl Exchange {
                     return HeadersEffect::Reply(self.refuse(&error, dialect));
                 }
                 let (timeout_ms, head_size) = (provider.body.hold_timeout_ms, request.head.size());
-                self.state = whole(request, provider, dialect, true);
+                if let Err(error) = self.want_whole(request, provider, dialect, true) {
+                    return HeadersEffect::Reply(self.refuse(&error, dialect));
+                }
                 HeadersEffect::Hold { timeout_ms, head_size, dialect }
             }
             (Verdict::Send(Upstream { edits, flow, credential_at, model, deployment, .. }), Some(provider)) => {
@@ -269,13 +271,15 @@ impl Exchange {
                         if let Some(error) = unholdable(&provider, operation, &request.head) {
                             return HeadersEffect::Reply(self.refuse(&error, dialect));
                         }
-                        self.state = whole(request, provider, dialect, false);
+                        if let Err(error) = self.want_whole(request, provider, dialect, false) {
+                            return HeadersEffect::Reply(self.refuse(&error, dialect));
+                        }
                     }
                     Flow::Pass | Flow::Unread | Flow::Observe | Flow::Chunks | Flow::Hold => {
                         if flow == Flow::Unread
                             && let Some(meter) = &mut self.meter
                         {
-                            meter.facts = body::Facts::of_unread(&request.head);
+                            meter.note(body::Facts::of_unread(&request.head));
                         }
                         if self.copies_request() && !tunnel {
                             self.state = State::Copying;
@@ -286,6 +290,20 @@ impl Exchange {
             }
             (Verdict::Untouched, _) | (Verdict::NeedsBody | Verdict::Send(_), None) => HeadersEffect::Ignore,
         }
+    }
+
+    /// Goes to the state in which the body is wanted as a whole; the headers wait for it if `held`.
+    fn want_whole(
+        &mut self,
+        request: RequestHeaders,
+        provider: Rc<Provider>,
+        dialect: Dialect,
+        held: bool,
+    ) -> Result<(), Error> {
+        let mut body = Held::new(provider.body.max_held_bytes, body::length(&request.head));
+        body.count_headers(request.head.size(), &self.memory, Owner { context: self.context, dialect })?;
+        self.state = State::Whole { request: Box::new(request), provider, dialect, held, body };
+        Ok(())
     }
 
     /// Completes the record with the names of Envoy's route and cluster, each asked for only where it is recorded and no
@@ -410,12 +428,14 @@ impl Exchange {
         let dialect = *dialect;
         let result = parked.restore(body).map_err(GivenUp::error).and_then(|()| {
             let chunk = body.feed(chunk, end)?;
-            parked.park(body, &self.memory, owner).map_err(GivenUp::error)?;
+            if !end {
+                parked.park(body, &self.memory, owner).map_err(GivenUp::error)?;
+            }
             Ok(chunk)
         });
         if end || result.is_err() || body.is_done() {
             let copies = self.meter.as_mut().is_some_and(|meter| {
-                meter.facts = body.facts();
+                meter.note(body.facts());
                 meter.copies_request()
             });
             self.state = if copies { State::Copying } else { State::Idle };
@@ -485,7 +505,7 @@ impl Exchange {
             Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
         };
         if let Some(meter) = &mut self.meter {
-            meter.facts = body.facts.clone();
+            meter.note(body.facts.clone());
         }
         if !held {
             return BodyEffect::Release { edits: Edits::default(), body: body.changed };
@@ -546,7 +566,7 @@ impl Exchange {
         }
         if let State::Streaming { body, .. } = &self.state {
             // The upstream does not wait for all of the request.
-            meter.facts = body.facts();
+            meter.note(body.facts());
         }
         let status = head.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         meter.response_headers(status, head, held);
@@ -614,17 +634,11 @@ impl Exchange {
     pub fn finish(&mut self, ended: &Ended) -> Option<Outcome> {
         let mut meter = self.meter.take()?;
         if let State::Streaming { body, .. } = &self.state {
-            meter.facts = body.facts();
+            meter.note(body.facts());
         }
         self.state = State::Idle;
         Some(meter.finish(ended))
     }
-}
-
-/// The state in which a body is wanted as a whole.
-fn whole(request: RequestHeaders, provider: Rc<Provider>, dialect: Dialect, held: bool) -> State {
-    let body = Held::new(provider.body.max_held_bytes, body::length(&request.head));
-    State::Whole { request: Box::new(request), provider, dialect, held, body }
 }
 
 /// Bounds what Higress's Envoy waits for the first byte of a response.

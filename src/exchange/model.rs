@@ -2,6 +2,7 @@
 
 use crate::config::Provider;
 use crate::model::TooLong;
+use crate::telemetry::log;
 
 /// The model of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ impl Model {
         let configured = provider.models.names(&mapped);
         let (upstream, mapping) = (mapped.name.into_owned(), mapped.rule.map(|rule| rule.to_string()));
         Ok(Self { requested, upstream, mapping, configured })
+    }
+
+    /// Shortens its names to what a record shows of them.
+    pub(super) fn shorten(&mut self) {
+        log::shorten(&mut self.requested);
+        log::shorten(&mut self.upstream);
     }
 
     /// The model of a request that names none: the target of `*`.

@@ -1,4 +1,5 @@
-//! Where the beginning of a member waits that a chunk of a body has cut: in the budget, which may need its room.
+//! What a body that is edited as it passes keeps from one chunk to the next, against the budget: the beginning of a member
+//! that a chunk has cut waits in it, and what it takes to decompress the body is counted.
 
 use super::body::Stream;
 use crate::memory::{BodyCopy, GivenUp, Held, Memory};
@@ -41,13 +42,13 @@ impl Parked {
         Ok(())
     }
 
-    /// Takes what the body withholds.
+    /// Takes what the body withholds, and counts what it keeps besides.
     ///
     /// # Errors
     /// The stream is given up.
     pub(super) fn park(&mut self, body: &mut Stream, memory: &Memory, owner: Owner) -> Result<(), GivenUp> {
-        let bytes = body.park();
-        if bytes.is_empty() {
+        let (bytes, besides) = (body.park(), body.unpacking());
+        if bytes.is_empty() && besides == 0 {
             return Ok(());
         }
         let place = self.0.get_or_insert_with(|| {
@@ -58,7 +59,12 @@ impl Parked {
             }
         });
         match place {
-            Place::Needed(held) => held.park(bytes),
+            Place::Needed(held) => {
+                if besides > 0 {
+                    held.reserve(besides)?;
+                }
+                if bytes.is_empty() { Ok(()) } else { held.park(bytes) }
+            }
             Place::Spare(copy) => {
                 if !copy.push(&bytes) {
                     body.give_up();

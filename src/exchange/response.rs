@@ -441,6 +441,12 @@ impl Observer {
                     }
                     (None, Some(Run::Data(data))) => collector.feed(data),
                     (None, Some(Run::End { event, error })) => {
+                        if let Some(capture) = capture
+                            && capture.wants_events()
+                        {
+                            // It was longer than is held, or there was no room for it.
+                            capture.miss();
+                        }
                         let seen = if error { collector.end_error(event) } else { collector.end_message(event) };
                         times.note(seen, clock);
                         estimate.message(seen, collector.take_text());

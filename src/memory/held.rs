@@ -62,13 +62,14 @@ impl Held {
         Self { memory: memory.clone(), id }
     }
 
-    /// Counts bytes that the stream keeps elsewhere until it ends.
+    /// Counts so many bytes that the stream keeps elsewhere, in place of those counted before, until it ends.
     ///
     /// # Errors
     /// The stream is given up, and is to be answered now.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), GivenUp> {
         self.change(|pool, place| {
-            pool.room_for(place, bytes, 0)?;
+            let before = pool.holders.list.get(place).map_or(0, |holder| holder.elsewhere);
+            pool.room_for(place, bytes.saturating_sub(before), 0)?;
             pool.holders.reserve(place, bytes);
             Ok(())
         })
@@ -257,8 +258,8 @@ impl Holders {
 
     fn reserve(&mut self, place: usize, bytes: usize) {
         if let Some(holder) = self.list.get_mut(place) {
-            holder.elsewhere = holder.elsewhere.saturating_add(bytes);
-            self.bytes = self.bytes.saturating_add(bytes);
+            let before = core::mem::replace(&mut holder.elsewhere, bytes);
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(bytes);
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! | what | holder | how much of the budget | when it is full |
 //! |---|---|---|---|
-//! | bodies and unfinished members of requests | [`Held`] | three quarters, one stream a quarter | a stream is answered: [`GivenUp`] |
+//! | bodies and unfinished members of requests, their decoders, long headers that wait | [`Held`] | three quarters, one stream a quarter | a stream is answered: [`GivenUp`] |
 //! | unfinished events, captured values, decoders of responses | [`Claim`] | a quarter | it is refused: the holder does without |
 //! | copies of bodies for attributes | [`BodyCopy`] | whatever is free | the copy that grew least recently is dropped |
 //!

@@ -259,8 +259,16 @@ fn write_node(out: &mut String, node: &Node) {
 }
 
 /// The text up to [`MAX_TEXT`].
-fn cut(text: &str) -> &str {
+#[must_use]
+pub fn cut(text: &str) -> &str {
     super::labels::cut(text, MAX_TEXT)
+}
+
+/// Cuts a text to [`MAX_TEXT`], which is all that is written of it, and gives its memory back.
+pub fn shorten(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        *text = cut(text).to_owned();
+    }
 }
 
 /// A quotation mark within a string literal.

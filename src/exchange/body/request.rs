@@ -100,6 +100,13 @@ impl Request {
         Ok(changed)
     }
 
+    /// Keeps of the names of the model only what a record shows. Where they are not mapped, clients choose their length.
+    pub(super) fn shorten_model(&mut self) {
+        if let Some(model) = &mut self.model {
+            model.shorten();
+        }
+    }
+
     fn model(&mut self, raw: &str) -> Result<Edit, Error> {
         self.names_model = true;
         if let Some(model) = &self.deployment.model {

@@ -77,6 +77,7 @@ impl Stream {
             Some(_) => self.unpack(&chunk, end),
             None => self.edit(chunk, end),
         };
+        self.request.shorten_model();
         if !self.observed {
             return result;
         }
@@ -94,6 +95,11 @@ impl Stream {
     /// Whether it leaves as it came, whatever stands in it.
     pub(in crate::exchange) const fn is_observed(&self) -> bool {
         self.observed
+    }
+
+    /// What it keeps from one chunk to the next to unpack a compressed body, in bytes.
+    pub(in crate::exchange) fn unpacking(&self) -> usize {
+        self.packed.as_ref().map_or(0, |packed| packed.allocated())
     }
 
     /// Takes out what is withheld of it, which has to be [put back](Self::restore) before the next chunk.
@@ -192,5 +198,10 @@ impl Packed {
         let taken = self.rest.len().saturating_sub(input.len());
         self.rest.drain(..taken);
         Ok(())
+    }
+
+    /// What it keeps from one chunk to the next, in bytes.
+    fn allocated(&self) -> usize {
+        self.unpacker.allocated().saturating_add(self.rest.capacity())
     }
 }
