@@ -6,7 +6,7 @@ use crate::exchange::body::Flow;
 use crate::exchange::decide::{Body, Client, Decision, Upstream, Verdict, decide};
 use crate::exchange::head::Head;
 use crate::exchange::{body_model, unholdable};
-use crate::operation::{ClientPath, Dialect, Operation};
+use crate::operation::{ClientPath, Dialect, Operation, is_version};
 use crate::path::{BaseFrom, VersionFrom, Why};
 use core::fmt;
 use serde_json::{Value, json};
@@ -65,6 +65,7 @@ fn with_body(config: &Config, request: &Request<'_>, provider: &Rc<Provider>, de
         Verdict::NeedsBody => true,
         Verdict::Send(upstream) if upstream.flow == Flow::Buffer => true,
         Verdict::Send(upstream) if upstream.flow == Flow::Chunks => false,
+        Verdict::Send(upstream) if upstream.flow == Flow::Observe && !provider.original => false,
         Verdict::Send(_) | Verdict::Untouched | Verdict::Answer(_) | Verdict::Refuse(..) => return,
     };
     let found = match (unholdable(provider, decision.operation, request.head).filter(|_| holds), request.body) {
@@ -77,6 +78,8 @@ fn with_body(config: &Config, request: &Request<'_>, provider: &Rc<Provider>, de
     };
     let found = match found {
         Ok(found) => found,
+        // What is not edited is the upstream's to judge.
+        Err(_) if matches!(&decision.verdict, Verdict::Send(upstream) if upstream.flow == Flow::Observe) => return,
         Err(error) => {
             decision.verdict = refuse(error, decision.operation);
             return;
@@ -233,6 +236,9 @@ fn steps(config: &Config, request: &Request<'_>, decision: &Decision) -> Vec<Ste
             }
             if let Some(provider) = &decision.provider {
                 step("path", why(provider, decision.operation, upstream.why));
+                if let Some(folded) = folded(provider, upstream.why) {
+                    step("path", folded);
+                }
                 if let Some(query) = upstream
                     .shown_path()
                     .split_once('?')
@@ -276,7 +282,14 @@ fn operation(method: &str, operation: Operation, path: &ClientPath<'_>) -> Strin
         Operation::Passthrough if path.operation != operation => {
             format!("passthrough: a request with {method} uses no operation and gets no credential")
         }
-        Operation::Passthrough => format!("passthrough: `{}` is no known operation", path.path),
+        Operation::Passthrough => match looks_like(path.path) {
+            Some((operation, between)) => format!(
+                "passthrough: `{}` ends like {operation}, but `{between}` stands between that and the version, so it is the \
+                 vendor's own API",
+                path.path
+            ),
+            None => format!("passthrough: `{}` is no known operation", path.path),
+        },
         operation => format!(
             "{operation}: suffix `{}`, version {}, client prefix {}",
             path.suffix,
@@ -284,6 +297,19 @@ fn operation(method: &str, operation: Operation, path: &ClientPath<'_>) -> Strin
             or_none(path.prefix)
         ),
     }
+}
+
+/// The operation that a path ends like, and what stands between a version and that end.
+fn looks_like(path: &str) -> Option<(Operation, &str)> {
+    Operation::all().filter(|operation| operation.words() == 1).find_map(|operation| {
+        let before = path.strip_suffix(operation.suffix()?)?;
+        let at = before.rmatch_indices('/').map(|(at, _)| at).find(|at| {
+            let rest = before.get(at.saturating_add(1)..).unwrap_or_default();
+            is_version(rest.split('/').next().unwrap_or_default())
+        })?;
+        let behind = before.get(at.saturating_add(1)..)?.split_once('/')?.1;
+        Some((operation, behind))
+    })
 }
 
 fn why(provider: &Provider, operation: Operation, why: Why) -> String {
@@ -320,6 +346,22 @@ fn why(provider: &Provider, operation: Operation, why: Why) -> String {
             version_from(version)
         ),
     }
+}
+
+/// That a base URL with a path stands for APIs which the preset has at several places.
+fn folded(provider: &Provider, why: Why) -> Option<String> {
+    let by_base = matches!(why, Why::Composed { base: BaseFrom::BaseUrl | BaseFrom::Parent, .. });
+    let surfaces = provider.preset.surfaces;
+    let first = surfaces.first().filter(|_| by_base)?;
+    let elsewhere = surfaces.iter().any(|surface| (surface.base, surface.version) != (first.base, first.version));
+    let spoken: Vec<_> = surfaces.iter().map(|surface| surface.dialect.name()).collect();
+    elsewhere.then(|| {
+        format!(
+            "{} has {} at different base paths; the path of baseUrl is the base of them all",
+            provider.preset.name,
+            spoken.join(" and ")
+        )
+    })
 }
 
 fn host(upstream: &Upstream) -> String {

@@ -487,10 +487,12 @@ fn same_without_it(pair: &Pair, reread: &mut BTreeMap<String, [usize; 2]>) -> Re
         *unread += 1;
         // What is composed with the canonical suffix can only be misread for what stands before the suffix.
         let before_suffix = after.path.strip_suffix(before.suffix).unwrap_or(after.path);
+        // A base path such as `/models` makes a thing of that collection of the one word that follows it.
+        let is_thing = after.operation.suffix().is_some_and(|suffix| suffix.contains('{'));
         let versions = before_suffix.split('/').filter(|part| waypost::operation::is_version(part)).count();
         hold!(
             "output",
-            kind != "composed" || versions > 0,
+            kind != "composed" || versions > 0 || is_thing,
             "{:?} is {}, {:?} is {}",
             original,
             before.operation,

@@ -99,6 +99,30 @@ differences! {
     PATH_SPELLING "path-spelling":
         "a path that only some servers read as an operation with a model (`/v1/chat%2Fcompletions`, `/V1/Chat/Completions`, `…;x`) is answered with 400";
         "It passed as an unknown path, without mapping and uncounted.";
+    GENERIC_MODELS "generic-models":
+        "with `generic`, `modelMapping` is applied";
+        "It was ignored.";
+    FIRST_BYTE_TIMEOUT "first-byte-timeout":
+        "`firstByteTimeout` bounds streams whose body has a `content-length` that is held, and with `generic` every request";
+        "Whether a request is a stream stands in its body; one of unknown length is not held for that.";
+    FIREWORKS_PATH "fireworks-path":
+        "Fireworks is reached at `/inference/v1/…`";
+        "`/v1/…` is its account API: every request was a 404.";
+    BEDROCK_MODELS "bedrock-models":
+        "OpenAI requests reach those models only that Amazon Bedrock serves with OpenAI's API; AWS answers the others with an error";
+        "Claude, Nova and Llama are reached by Converse, and nothing is converted yet.";
+    EXPRESS_MODE "express-mode":
+        "in Vertex Express mode (`vertex` with `apiTokens`) OpenAI requests are answered with 501";
+        "Its only endpoint speaks Google's protocol, and nothing is converted yet. With a service account there is an OpenAI-compatible one.";
+    HEADERS_AT_ONCE "headers-at-once":
+        "headers go on before the body has come, unless one of them depends on it, and without `content-length` where the body may change";
+        "Nothing waits that need not, and long bodies pass. `holdHeaders: true` waits, and sends the new length.";
+    ACCEPT_KEPT "accept-kept":
+        "`accept` stays as the client sent it; `text/event-stream` is not put in its place for streams";
+        "Vendors go by `stream` in the body, as OpenAI's own SDKs rely on.";
+    UNLISTED_APIS "unlisted-apis":
+        "APIs that ai-proxy does not know of a provider are forwarded, and `*` maps their models too";
+        "They were answered with 500, `unsupported API name`.";
     GENERIC_PORT "host-port":
         "a port in `vllmServerHost` is kept";
         "It was cut off.";
@@ -116,6 +140,9 @@ pub fn of_providers(config: &super::Config) -> Vec<Difference> {
         (CONSUMER_HEADER, any(&|_| true)),
         (HOST_OVERRIDES, any(&|_| true)),
         (REDIRECTS, any(&Provider::injects_into_query)),
+        (HEADERS_AT_ONCE, any(&|provider| !provider.original && !provider.body.hold_headers)),
+        (ACCEPT_KEPT, any(&|provider| !provider.original)),
+        (UNLISTED_APIS, any(&|provider| provider.models.has_default())),
     ];
     touched.into_iter().filter_map(|(difference, touched)| touched.then_some(difference)).collect()
 }

@@ -217,6 +217,20 @@ impl Provider {
         &self.secret_parameters
     }
 
+    /// The `type` as an operator writes it.
+    #[must_use]
+    pub fn written_type(&self) -> &'static str {
+        // Express mode is chosen by the kind of key.
+        if self.preset.name == vertex::EXPRESS { "vertex` with `apiTokens" } else { self.preset.name }
+    }
+
+    /// What every request is told about the first byte of its response, in milliseconds: where nothing is known of the
+    /// server, whether it streams is not looked for.
+    #[must_use]
+    pub fn fixed_first_byte_timeout_ms(&self) -> Option<u32> {
+        self.body.first_byte_timeout_ms.filter(|_| self.preset.name == GENERIC)
+    }
+
     /// How the provider is called in traces: `id (type)`, or the type alone.
     #[must_use]
     pub fn label(&self) -> String {
@@ -250,7 +264,7 @@ fn secret_parameters<'s>(surfaces: impl Iterator<Item = &'s SurfaceHeaders>, pre
 }
 
 /// The type whose requests keep the client's host when none is configured.
-const GENERIC: &str = "generic";
+pub(crate) const GENERIC: &str = "generic";
 
 impl From<Credential> for Placement {
     fn from(credential: Credential) -> Self {
@@ -301,6 +315,21 @@ fn applicability(settings: &ProviderSettings, preset: &'static Preset, problems:
         if text.as_ref().is_some_and(|text| !is_header_value(text)) {
             problems.at(key, |problems| problems.error(Kind::Invalid { reason: NO_HEADER_VALUE }));
         }
+    }
+    let by_type = match preset.name {
+        "fireworks" => Some(differences::FIREWORKS_PATH),
+        "bedrock" => Some(differences::BEDROCK_MODELS),
+        vertex::EXPRESS => Some(differences::EXPRESS_MODE),
+        GENERIC if settings.model_mapping.as_ref().is_some_and(|table| !table.0.is_empty()) => {
+            Some(differences::GENERIC_MODELS)
+        }
+        _ => None,
+    };
+    if let Some(difference) = by_type {
+        problems.at("type", |problems| problems.differs(difference));
+    }
+    if settings.first_byte_timeout.is_some_and(|timeout| timeout > 0) {
+        problems.at("firstByteTimeout", |problems| problems.differs(differences::FIRST_BYTE_TIMEOUT));
     }
     if CONVERTED_BY_REFERENCE.contains(&preset.name) || settings.qwen_enable_compatible == Some(false) {
         problems.at("type", |problems| problems.differs(differences::COMPATIBLE_ENDPOINT));

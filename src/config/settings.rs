@@ -445,7 +445,7 @@ settings! {
         /// Vertex token refresh (Higress)
         "vertexTokenRefreshAhead" for ["vertex"]: "access tokens are not fetched yet",
         /// Vertex OpenAI mode (Higress)
-        "vertexOpenAICompatible" for ["vertex"]: "OpenAI requests always go to the compatible endpoint, native ones to the native one",
+        "vertexOpenAICompatible" for ["vertex"]: "OpenAI requests always go to the compatible endpoint, native ones to the native one; Express mode has no compatible one",
         /// Bedrock additional fields (Higress)
         "bedrockAdditionalFields" for ["bedrock"]: "protocol conversion is not there yet",
         /// Prompt cache (Higress)

@@ -196,6 +196,9 @@ pub(super) fn asks_for_nothing(head: &Head) -> bool {
 
 const ACCEPT_ENCODING: &str = "accept-encoding";
 
+/// Bounds what Higress's Envoy waits for the first byte of a response.
+pub(super) const FIRST_BYTE_TIMEOUT: &str = "x-envoy-upstream-rq-first-byte-timeout-ms";
+
 fn send(
     provider: &Provider,
     path: &ClientPath<'_>,
@@ -214,7 +217,7 @@ fn send(
         let probe = Fill { model: Some("model"), ..Fill::default() };
         return match provider.paths.resolve(path, probe) {
             Ok(_) => Ok(Verdict::NeedsBody),
-            Err(refusal) => Err(Error::of_refusal(refusal, path.operation, provider.preset.name)),
+            Err(refusal) => Err(Error::of_refusal(refusal, path.operation, provider.written_type())),
         };
     }
     let model = model(provider, path, body)?;
@@ -226,7 +229,7 @@ fn send(
     let resolved = provider
         .paths
         .resolve(path, fill)
-        .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.preset.name))?;
+        .map_err(|refusal| Error::of_refusal(refusal, path.operation, provider.written_type()))?;
     let mut edits = Edits::with_room();
     for (name, value) in &provider.headers {
         edits.set(name.clone(), value.expose());
@@ -266,6 +269,9 @@ fn send(
         if head.has(name) && edits.value(name).is_none() {
             edits.remove.push(name.into());
         }
+    }
+    if let Some(timeout) = provider.fixed_first_byte_timeout_ms() {
+        edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
     }
     if let Put::Header { name, value, shown } = put {
         edits.credential = Some((edits.set.len(), shown));

@@ -28,7 +28,7 @@ use crate::memory::{GivenUp, Memory};
 use crate::operation::{ClientPath, Dialect, Operation};
 use crate::telemetry::{Party, Record};
 use body::{Chunk, Deployment, Flow, Format};
-use decide::{Body, Client, Decision, Upstream, Verdict, decide};
+use decide::{Body, Client, Decision, FIRST_BYTE_TIMEOUT, Upstream, Verdict, decide};
 use head::{Edits, Head};
 use held::{Held, Withhold};
 use meter::Meter;
@@ -640,9 +640,6 @@ impl Exchange {
         Some(meter.finish(ended))
     }
 }
-
-/// Bounds what Higress's Envoy waits for the first byte of a response.
-const FIRST_BYTE_TIMEOUT: &str = "x-envoy-upstream-rq-first-byte-timeout-ms";
 
 /// What a whole body says, for `explain`: the model it names, mapped, where it is looked at.
 ///

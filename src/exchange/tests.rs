@@ -844,3 +844,20 @@ fn a_model_list_is_the_one_that_prefix_version_and_headers_name() {
         assert!(edits.value(credential).is_some(), "{provider} {path}: {edits:?}");
     }
 }
+
+/// `higress-suite C2`, `C3`: nothing is known of the server behind `generic`.
+#[test]
+fn generic_bounds_the_first_byte_of_every_request_and_asks_for_no_usage() {
+    let provider = json!({ "type": "generic", "genericHost": "h.internal", "firstByteTimeout": 1500 });
+    let body = r#"{"model":"gpt-any","stream":true}"#;
+    assert_eq!(body_upstream(provider.clone(), CHAT, body), body);
+    let config = configured(provider);
+    for fields in [&[("content-length", "2")][..], &[]] {
+        let Outcome::Sent { edits, .. } = run(&config, CHAT, fields, &[b"{}"], false) else { panic!() };
+        assert_eq!(edits.value(FIRST_BYTE_TIMEOUT), Some("1500"), "{fields:?}");
+    }
+    let forced =
+        json!({ "type": "generic", "genericHost": "h", "includeUsage": "force", "modelMapping": { "*": "m" } });
+    let expected = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(body_upstream(forced, CHAT, body), expected);
+}

@@ -432,14 +432,70 @@ fn the_differences_of_every_provider_are_those_that_it_touches() {
     };
     assert_eq!(
         named(json!({ "type": "openai", "apiTokens": ["t"] })),
-        ["one-credential", "client-headers", "consumer-header", "host-overrides"]
+        ["one-credential", "client-headers", "consumer-header", "host-overrides", "headers-at-once", "accept-kept"]
     );
     assert_eq!(
         named(json!({ "type": "openai", "auth": "none" })),
-        ["one-credential", "consumer-header", "host-overrides"]
+        ["one-credential", "consumer-header", "host-overrides", "headers-at-once", "accept-kept"]
+    );
+    assert_eq!(
+        named(json!({ "type": "openai", "auth": "none", "holdHeaders": true, "modelMapping": { "*": "m" } })),
+        ["one-credential", "consumer-header", "host-overrides", "accept-kept", "unlisted-apis"]
     );
     assert!(
         named(json!({ "type": "openai", "apiTokens": ["t"], "credential": { "query": "k" } })).contains(&"redirects")
     );
     assert_eq!(of_providers(&loaded(&json!({})).config), []);
+}
+
+/// `higress-suite C2` to `C5`, `C8`
+#[test]
+fn types_that_mean_something_else_are_named_as_a_difference() {
+    for (provider, expected) in [
+        (json!({ "type": "fireworks" }), &["fireworks-path"][..]),
+        (json!({ "type": "vertex" }), &["express-mode"]),
+        (json!({ "type": "bedrock", "awsRegion": "us-east-1" }), &["bedrock-models", "compatible-endpoint"]),
+        (json!({ "type": "generic" }), &[]),
+        (json!({ "type": "generic", "modelMapping": { "a": "b" } }), &["generic-models"]),
+        (json!({ "type": "openai", "firstByteTimeout": 1500 }), &["first-byte-timeout"]),
+        (json!({ "type": "openai", "firstByteTimeout": 0 }), &[]),
+    ] {
+        let named = differences(&configured(&provider));
+        let named: Vec<_> = named.into_iter().filter(|id| !BODY_RULES.contains(id)).collect();
+        assert_eq!(named, expected, "{provider}");
+    }
+}
+
+/// `higress-suite C4`
+#[test]
+fn a_refusal_in_express_mode_names_what_the_operator_wrote() {
+    let config = configured(&json!({ "type": "vertex" })).config;
+    let decision = decide(&config, client("gw", "/v1/chat/completions"), &Head::default(), Body::NoModel);
+    let Verdict::Refuse(error, _) = decision.verdict else { panic!("{decision:?}") };
+    assert!(error.message().contains("`vertex` with `apiTokens`"), "{}", error.message());
+}
+
+/// `reports F10`: an operator sees why a path that ends like an operation is none.
+#[test]
+fn explain_says_why_a_path_is_no_operation_and_that_apis_share_a_base_path() {
+    let said = |provider: Value, path: &str| {
+        let config = configured(&provider).config;
+        let head = Head::default();
+        explain(&config, Request { method: "POST", client: client("gw", path), head: &head, body: None }).to_string()
+    };
+    for (path, operation, between) in [
+        ("/v1/fim/completions", "completions", "`fim`"),
+        ("/gw/v2/organization/usage/embeddings", "embeddings", "`organization/usage`"),
+        ("/v1beta/own/models", "models", "`own`"),
+    ] {
+        let text = said(json!({ "type": "openai" }), path);
+        assert!(text.contains(&format!("ends like {operation}")) && text.contains(between), "{text}");
+    }
+    assert!(!said(json!({ "type": "openai" }), "/v1/own").contains("ends like"));
+    let shared = "is the base of them all";
+    let deepseek = |url: &str| json!({ "type": "deepseek", "baseUrl": url });
+    assert!(said(deepseek("https://proxy.corp/llm"), "/v1/chat/completions").contains(shared));
+    assert!(!said(deepseek("https://proxy.corp"), "/v1/chat/completions").contains(shared));
+    let groq = json!({ "type": "groq", "baseUrl": "https://proxy.corp/llm" });
+    assert!(!said(groq, "/v1/chat/completions").contains(shared));
 }

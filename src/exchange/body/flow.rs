@@ -54,7 +54,8 @@ pub(in crate::exchange) fn flow(
         return Ok(Flow::Hold);
     }
     let generates = operation.generates();
-    let wants_hold = settings.hold_headers || (generates && settings.first_byte_timeout_ms.is_some());
+    let wants_hold = settings.hold_headers
+        || (generates && settings.first_byte_timeout_ms.is_some() && provider.fixed_first_byte_timeout_ms().is_none());
     // A hold that nothing depends on is not worth refusing a long body for.
     if wants_hold && length(head).is_some_and(|length| length <= settings.max_held_bytes) {
         return Ok(Flow::Hold);

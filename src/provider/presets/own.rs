@@ -50,9 +50,16 @@ pub(super) const DIFY: Preset = Preset {
     ..Preset::OPENAI_LIKE
 };
 
-// Higress: host and path untouched, bearer if there is a token.
-pub(super) const GENERIC: Preset =
-    Preset { name: "generic", title: "Anything else", surfaces: &[], own_paths: &["/"], ..SELF_HOSTED };
+// Higress: host and path untouched, bearer if there is a token. Nothing is known of the server, and older ones answer an
+// unknown `stream_options` with 400, as Fireworks' did.
+pub(super) const GENERIC: Preset = Preset {
+    name: "generic",
+    title: "Anything else",
+    surfaces: &[],
+    own_paths: &["/"],
+    include_usage: false,
+    ..SELF_HOSTED
+};
 
 // https://app.klingai.com/global/dev/document-api (unconfirmed). The bearer is a token, or a JWT made of the key pair
 // in code. `/v1/videos` itself is OpenAI's and would have to be converted.
