@@ -183,7 +183,8 @@ impl Packed {
     /// What is more than is unpacked at once waits for the next chunk. Behind the last one it cannot wait: a host takes
     /// bytes of a body in callbacks for that body only, and there will be none. Envoy has a way around that for bodies
     /// that it buffers, but answers 413 where they exceed its limit, 1 MiB by default. So the last chunk is unpacked to
-    /// the end; the unpacker's bounds of ratio and size are what limits the time this takes.
+    /// the end; the unpacker's bounds of ratio and size are what limits the time this takes. On Envoy 1.40, 62 MiB take a
+    /// worker 0.1 s where 0.8 MB come, and 0.3 s where 7 MB come, everything that Envoy does for the request included.
     fn feed(&mut self, chunk: &[u8], end: bool, sink: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         let room = if end { usize::MAX } else { MAX_AT_ONCE };
         if self.rest.is_empty() {
