@@ -149,7 +149,8 @@ async fn what_arrives_is_what_explain_says() {
     let configuration = configuration(&pairs);
     let config = load(configuration.to_string().as_bytes()).expect("a configuration that is JSON").config;
     let upstream = Upstream::start().await;
-    let envoy = EnvoyConfig::new(upstream.address()).waypost(&configuration).log_level("critical");
+    let envoy =
+        EnvoyConfig::new(upstream.address()).waypost(&configuration).keep_request_headers().log_level("critical");
     let envoy = Envoy::start(envoy).await.unwrap_or_else(|error| panic!("{error}"));
     let mut client = Client::http1(envoy.address());
     let start = Instant::now();

@@ -101,6 +101,14 @@ impl EnvoyConfig {
         self
     }
 
+    /// Lets the upstream see every header that Waypost writes, also those that the shipped file then removes because
+    /// vendors need not know them.
+    pub fn keep_request_headers(mut self) -> Self {
+        let routes = self.http_mut()["route_config"].as_object_mut().expect("a route configuration");
+        routes.remove("request_headers_to_remove");
+        self
+    }
+
     /// Replaces the virtual hosts.
     pub fn virtual_hosts(mut self, virtual_hosts: Value) -> Self {
         self.http_mut()["route_config"]["virtual_hosts"] = virtual_hosts;

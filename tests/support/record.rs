@@ -166,7 +166,9 @@ impl Recorder {
         let reloads: Vec<_> =
             self.envoy.wasm_stats().await.into_iter().filter(|(name, _)| name.contains("vm_reload")).collect();
         assert!(reloads.iter().all(|(_, count)| *count == 0), "a VM failed: {reloads:?}");
-        let complaints = self.envoy.complaints();
+        let mut complaints = self.envoy.complaints();
+        // A remark on the vendor, which a test with such an answer expects.
+        complaints.retain(|line| !line.contains("a stream told no usage"));
         assert!(complaints.iter().all(|line| !line.contains("wasm")), "{complaints:?}");
     }
 
