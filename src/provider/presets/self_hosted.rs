@@ -25,12 +25,32 @@ pub(super) const OLLAMA: Preset =
     Preset { name: "ollama", title: "Ollama", surfaces: OPENAI_AND_ANTHROPIC, own_paths: &["/api/"], ..SELF_HOSTED };
 
 // https://docs.sglang.io/docs/basic_usage/anthropic_api, …/native_api (2026-03).
-pub(super) const SGLANG: Preset =
-    Preset { name: "sglang", title: "SGLang", surfaces: OPENAI_AND_ANTHROPIC, ..SELF_HOSTED };
+pub(super) const SGLANG: Preset = Preset {
+    name: "sglang",
+    title: "SGLang",
+    surfaces: OPENAI_AND_ANTHROPIC,
+    own_paths: &[
+        "/classify",
+        "/encode",
+        "/flush_cache",
+        "/generate",
+        "/get_model_info",
+        "/get_server_info",
+        "/health",
+        "/health_generate",
+        "/metrics",
+    ],
+    ..SELF_HOSTED
+};
 
 // https://huggingface.co/docs/text-generation-inference/messages_api (unconfirmed).
-pub(super) const TGI: Preset =
-    Preset { name: "tgi", aliases: &["text-generation-inference"], title: "Text Generation Inference", ..SELF_HOSTED };
+pub(super) const TGI: Preset = Preset {
+    name: "tgi",
+    aliases: &["text-generation-inference"],
+    title: "Text Generation Inference",
+    own_paths: &["/generate", "/generate_stream", "/health", "/info", "/metrics", "/tokenize"],
+    ..SELF_HOSTED
+};
 
 // https://github.com/triton-inference-server/server, docs/client_guide/openai_readme.md and the generate extension
 // (unconfirmed). OpenAI's API is a frontend on a port of its own; Higress converts chat to /v2/models/…/generate and
