@@ -50,6 +50,8 @@ pub struct Decision {
     pub tunnel: bool,
     /// Whether `enable_path_suffixes` has it recorded.
     pub counts: bool,
+    /// Of a request that is refused the model that its path or query names, mapped. That of any other is the verdict's.
+    pub refused_model: Option<Model>,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -124,6 +126,7 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
         operation: path.operation,
         tunnel,
         counts: path_enabled(&rule.statistics.path_suffixes, path.path),
+        refused_model: None,
         verdict: Verdict::Untouched,
     };
     let refuse = |error| Verdict::Refuse(error, dialect(&path, head));
@@ -155,6 +158,9 @@ pub fn decide(config: &Config, client: Client<'_>, head: &Head, body: Body<'_>) 
             }
         }
     };
+    if let (Verdict::Refuse(..), Some(provider)) = (&decision.verdict, &decision.provider) {
+        decision.refused_model = model(provider, &path, Body::Absent).ok().flatten();
+    }
     if let Verdict::Send(Upstream { edits, .. }) = &mut decision.verdict {
         if let Some(authority) = authority.filter(|host| client.authority != Some(host.as_bytes()))
             && edits.value(":authority").is_none()

@@ -100,13 +100,18 @@ impl Meter {
         self.statistics.names_clusters()
     }
 
-    /// Notes where the request goes.
-    pub(super) fn sent(&mut self, edits: &Edits, credential_at: Option<usize>, model: Option<Model>) {
-        self.path = edits.value(":path").map(|path| shortened(shown_path(path, credential_at)));
+    /// Notes the model of the path.
+    pub(super) fn name_model(&mut self, model: Option<Model>) {
         self.model = model.map(|mut model| {
             model.shorten();
             model
         });
+    }
+
+    /// Notes where the request goes.
+    pub(super) fn sent(&mut self, edits: &Edits, credential_at: Option<usize>, model: Option<Model>) {
+        self.path = edits.value(":path").map(|path| shortened(shown_path(path, credential_at)));
+        self.name_model(model);
     }
 
     /// Notes what the request body says.

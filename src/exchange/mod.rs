@@ -224,13 +224,18 @@ impl Exchange {
         let pending = if request.end_of_stream { Body::Absent } else { Body::Pending };
         let decision = decide(config, request.client(), &request.head, pending);
         self.meter = Meter::begin(&decision, &request, &self.memory);
-        let Decision { provider, operation, verdict, statistics, tunnel, .. } = decision;
+        let Decision { provider, operation, verdict, statistics, tunnel, refused_model, .. } = decision;
         if !request.end_of_stream {
             self.serving = provider.clone().map(|provider| (provider, statistics));
         }
         let dialect = operation.dialect().unwrap_or(Dialect::OpenAi);
         match (verdict, provider) {
-            (Verdict::Refuse(error, dialect), _) => HeadersEffect::Reply(self.refuse(&error, dialect)),
+            (Verdict::Refuse(error, dialect), _) => {
+                if let Some(meter) = &mut self.meter {
+                    meter.name_model(refused_model);
+                }
+                HeadersEffect::Reply(self.refuse(&error, dialect))
+            }
             (Verdict::Answer(reply), _) => {
                 if let Some(meter) = &mut self.meter {
                     meter.answered(reply.status);
@@ -497,22 +502,24 @@ impl Exchange {
             meter.request_chunk(whole, true);
         }
         let asks = self.asks_usage();
-        let deployment = request.deployment(&provider);
-        let body = deployment
-            .and_then(|deployment| body::whole(&provider, request.operation(), &request.head, whole, asks, deployment));
-        let body = match body {
-            Ok(body) => body,
+        let deployment = match request.deployment(&provider) {
+            Ok(deployment) => deployment,
             Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
         };
+        let body = body::whole(&provider, request.operation(), &request.head, whole, asks, deployment);
         if let Some(meter) = &mut self.meter {
             meter.note(body.facts.clone());
         }
+        let changed = match body.changed {
+            Ok(changed) => changed,
+            Err(error) => return BodyEffect::Reply(self.refuse(&error, dialect)),
+        };
         if !held {
-            return BodyEffect::Release { edits: Edits::default(), body: body.changed };
+            return BodyEffect::Release { edits: Edits::default(), body: changed };
         }
         let known = match &body.facts.model {
+            _ if whole.is_empty() => Body::Absent,
             Some(model) => Body::Model(&model.requested),
-            None if whole.is_empty() => Body::Absent,
             None => Body::NoModel,
         };
         match decide(config, request.client(), &request.head, known).verdict {
@@ -521,7 +528,7 @@ impl Exchange {
                 if let Some(meter) = &mut self.meter {
                     meter.sent(&edits, credential_at, model);
                 }
-                if let Some(changed) = &body.changed
+                if let Some(changed) = &changed
                     && request.head.has("content-length")
                 {
                     edits.set("content-length", changed.len().to_string());
@@ -529,7 +536,7 @@ impl Exchange {
                 if let Some(timeout) = provider.body.first_byte_timeout_ms.filter(|_| body.facts.stream) {
                     edits.set(FIRST_BYTE_TIMEOUT, timeout.to_string());
                 }
-                BodyEffect::Release { edits: edits.spared(&request.head), body: body.changed }
+                BodyEffect::Release { edits: edits.spared(&request.head), body: changed }
             }
             Verdict::Refuse(error, dialect) => BodyEffect::Reply(self.refuse(&error, dialect)),
             Verdict::Untouched | Verdict::Answer(_) | Verdict::NeedsBody => BodyEffect::Pass,
@@ -655,7 +662,8 @@ pub fn body_model(
         model: decide::deployment(provider, path)?,
         dropped: !provider.original && provider.paths.drops_model(path),
     };
-    body::whole(provider, path.operation, head, body, false, deployment).map(|whole| whole.facts.model)
+    let whole = body::whole(provider, path.operation, head, body, false, deployment);
+    whole.changed.map(|_| whole.facts.model)
 }
 
 /// How the request body is wanted.

@@ -17,12 +17,12 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A whole body, after its members were looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::exchange) struct Whole {
-    /// What it says.
+    /// What it says, as far as it could be read: the record of a request that is refused names its model, too.
     pub facts: Facts,
-    /// The new body; `None` where it stays.
-    pub changed: Option<Vec<u8>>,
+    /// The new body, `None` where it stays; or why it cannot go on.
+    pub changed: Result<Option<Vec<u8>>, Error>,
 }
 
 /// Reads and edits a whole body; `head` tells how.
@@ -33,12 +33,24 @@ pub(in crate::exchange) fn whole(
     body: &[u8],
     asks: bool,
     deployment: Deployment,
-) -> Result<Whole, Error> {
-    if body.is_empty() {
-        return Ok(Whole::default());
-    }
-    let dropped = deployment.dropped;
+) -> Whole {
     let mut request = Request::new(provider, operation, asks, deployment.clone());
+    let changed =
+        if body.is_empty() { Ok(None) } else { read(provider, operation, head, body, asks, deployment, &mut request) };
+    Whole { facts: request.facts(), changed }
+}
+
+/// Unpacks and edits a body that is not empty; gives the new one, if it changes.
+fn read(
+    provider: &Rc<Provider>,
+    operation: Operation,
+    head: &Head,
+    body: &[u8],
+    asks: bool,
+    deployment: Deployment,
+    request: &mut Request,
+) -> Result<Option<Vec<u8>>, Error> {
+    let dropped = deployment.dropped;
     let format = Format::of(operation, head)?;
     let body = match format.coding {
         Some(coding) => Cow::Owned(unpacked(coding, body, provider)?),
@@ -47,22 +59,21 @@ pub(in crate::exchange) fn whole(
     let changed = match &format.boundary {
         Some(boundary) => {
             let mut editor = multipart::Editor::new(boundary);
-            let output = editor.feed(&body, &mut request)?;
+            let output = editor.feed(&body, request)?;
             editor.finish()?;
             match output {
                 Output::Bytes(bytes) => Some(bytes),
                 Output::Unchanged => None,
             }
         }
-        None => edit(provider, operation, &body, asks, deployment, &mut request)
+        None => edit(provider, operation, &body, asks, deployment, request)
             .map_err(|error| no_json(format.named, error, check(&body)))?,
     };
     let unpacked = match body {
         Cow::Owned(unpacked) => Some(unpacked),
         Cow::Borrowed(_) => None,
     };
-    let changed = changed.or(unpacked).filter(|_| dropped || is_edited(provider, operation, asks));
-    Ok(Whole { facts: request.facts(), changed })
+    Ok(changed.or(unpacked).filter(|_| dropped || is_edited(provider, operation, asks)))
 }
 
 /// The new JSON body, if it changes.
@@ -76,8 +87,12 @@ fn edit(
 ) -> Result<Option<Vec<u8>>, Error> {
     if operation.generates() && provider.body.needs_model_first() {
         let mut first = Request::new(provider, operation, asks, deployment);
-        json::splices(first.keys().clone(), body, &mut first)?;
-        request.first = first.model.map(|model| model.upstream);
+        let read = json::splices(first.keys().clone(), body, &mut first);
+        request.first = first.model.as_ref().map(|model| model.upstream.clone());
+        if let Err(error) = read {
+            request.model = first.model;
+            return Err(error);
+        }
     }
     let mut changed = json::edit(request.keys().clone(), body, request)?;
     if edits_messages(provider, operation) {
