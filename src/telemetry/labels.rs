@@ -235,10 +235,44 @@ pub(super) fn cut(text: &str, max: usize) -> &str {
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
+/// Whether a character that is [`invisible`] may begin with this byte in UTF-8. None of ASCII does, so that nearly every
+/// text needs no look at its characters.
+pub(super) const fn may_begin_invisible(byte: u8) -> bool {
+    matches!(byte, 0xc2 | 0xcd | 0xd8 | 0xe1..=0xe3 | 0xef | 0xf0 | 0xf3)
+}
+
+/// Whether a character beyond ASCII is not seen, or has what stands around it seen otherwise than it is: controls, what
+/// separates lines and paragraphs, what turns the direction of a text, fillers, tags, and what has no width. A name that
+/// holds one of them looks like another name, or like two lines, wherever people read it.
+///
+/// Source: the property `Default_Ignorable_Code_Point`, the general categories `Cc`, `Zl` and `Zp`, and the marks of
+/// interlinear annotations, in <https://www.unicode.org/reports/tr44/>.
+pub(super) const fn invisible(character: char) -> bool {
+    matches!(character,
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// The words that divide Higress's names of metrics, see [`metrics`](super::metrics).
 const WORDS: [&str; 4] = ["upstream", "model", "consumer", "metric"];
 
-/// A value as it may stand in a name: at most `max` bytes of it, and without what ends one.
+/// A value as it may stand in a name: at most `max` bytes of it, and without what ends one or is [`invisible`].
 ///
 /// Of Waypost's names those are `;` and `=`. Of Higress's it is a dot with one of [`WORDS`] behind it, because the
 /// expressions of Envoy's tags look for `.word`: `a.model-x` is written `a_model-x`. At the start of a value there is no
@@ -253,7 +287,9 @@ pub fn clean(value: &str, max: usize) -> Cow<'_, str> {
         0 => WORDS.contains(&part),
         _ => WORDS.iter().any(|word| part.starts_with(word)),
     };
-    if !value.bytes().any(harmful) && !value.split('.').enumerate().any(|(index, part)| divides(index, part)) {
+    if !value.bytes().any(|byte| harmful(byte) || may_begin_invisible(byte))
+        && !value.split('.').enumerate().any(|(index, part)| divides(index, part))
+    {
         return Cow::Borrowed(value);
     }
     let mut out = String::with_capacity(value.len().saturating_add(1));
@@ -263,7 +299,7 @@ pub fn clean(value: &str, max: usize) -> Cow<'_, str> {
         } else if index > 0 {
             out.push('.');
         }
-        out.extend(part.chars().map(|c| if u8::try_from(c).is_ok_and(harmful) { '_' } else { c }));
+        out.extend(part.chars().map(|c| if u8::try_from(c).is_ok_and(harmful) || invisible(c) { '_' } else { c }));
     }
     Cow::Owned(out)
 }

@@ -8,6 +8,7 @@
 //! stands there is read, merged and written back.
 
 use super::fields::{Fields, Flat, Value};
+use super::labels::{invisible, may_begin_invisible};
 use crate::json::{Node, decode, in_order, parse};
 use core::fmt::Write;
 
@@ -90,7 +91,8 @@ fn is_own(old: Option<&[u8]>) -> bool {
 
 /// Puts the wanted fields that are known, each with the name of its own filter state and its value as plain text.
 ///
-/// A control character, a quote and a backslash become `_`: the value stands in access logs of any format.
+/// A control character, a quote, a backslash and what is [`invisible`] become `_`: the value stands in access logs of any
+/// format, where people read it.
 pub fn flat(fields: &Fields<'_>, wanted: Flat, put: &mut dyn FnMut(&'static str, &str)) {
     let mut text = String::new();
     for ((name, value), place) in fields.iter().zip(0..) {
@@ -118,11 +120,11 @@ pub fn plain(text: &str) -> String {
 
 fn push_plain(out: &mut String, text: &str) {
     let text = cut(text);
-    // Control characters from U+0080 on begin with this byte, as others do.
-    if text.bytes().all(|byte| !matches!(byte, 0..=0x1f | 0x7f | b'"' | b'\\' | 0xc2)) {
+    let plain = |byte: u8| !matches!(byte, 0..=0x1f | 0x7f | b'"' | b'\\') && !may_begin_invisible(byte);
+    if text.bytes().all(plain) {
         return out.push_str(text);
     }
-    let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{80}'..='\u{9f}');
+    let harmful = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\') || invisible(c);
     out.extend(text.chars().map(|c| if harmful(c) { '_' } else { c }));
 }
 
@@ -286,14 +288,15 @@ static MAY_ESCAPE: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < table.len() {
-        // 0xe2 begins the two separators of lines and paragraphs, and other characters that are plain.
-        table[byte] = byte < 0x20 || byte == 0xe2 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&');
+        let value = byte as u8;
+        table[byte] = byte < 0x20 || may_begin_invisible(value) || matches!(value, b'"' | b'\\' | b'<' | b'>' | b'&');
         byte += 1;
     }
     table
 };
 
-/// Text as the inside of a string literal, with all that Go's `encoding/json` escapes, within another string literal.
+/// Text as the inside of a string literal, with all that Go's `encoding/json` escapes, and with what is [`invisible`]
+/// escaped as well, within another string literal. Whoever parses it gets the text as it was.
 fn escape(out: &mut String, text: &str) {
     let may_escape = |byte: u8| MAY_ESCAPE.get(usize::from(byte)).is_none_or(|may| *may);
     let mut rest = text;
@@ -308,9 +311,11 @@ fn escape(out: &mut String, text: &str) {
             Some('\t') => out.push_str(r"\\t"),
             Some('\u{8}') => out.push_str(r"\\b"),
             Some('\u{c}') => out.push_str(r"\\f"),
-            Some(other @ ('\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')) => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, r"\\u{:04x}", u32::from(other));
+            Some(other) if invisible(other) || matches!(other, '\0'..='\u{1f}' | '<' | '>' | '&') => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(out, r"\\u{unit:04x}");
+                }
             }
             Some(other) => out.push(other),
             None => {}

@@ -169,8 +169,22 @@ fn nothing_in_a_value_ends_it_early() {
         ("a b\n", "a_b_"),
         ("x;.;consumer=.=y", "x_._consumer_._y"),
         ("remodel.x", "remodel.x"),
+        // audit L8
+        ("alice\u{202e}ecila", "alice_ecila"),
+        ("a\u{2028}b\u{85}\u{feff}c\u{e0041}", "a_b__c_"),
+        ("团队é…", "团队é…"),
     ] {
         assert_eq!(clean(value, MAX_LABEL), written, "{value}");
         assert_eq!(clean(written, MAX_LABEL), written, "{value}");
     }
+}
+
+#[test]
+fn the_first_byte_tells_what_cannot_be_invisible() {
+    for character in ('\0'..=char::MAX).filter(|character| invisible(*character)) {
+        let mut bytes = [0; 4];
+        let first = character.encode_utf8(&mut bytes).bytes().next();
+        assert!(first.is_some_and(may_begin_invisible), "{character:?}");
+    }
+    assert!((0..0x80).all(|byte| !may_begin_invisible(byte)));
 }

@@ -174,6 +174,31 @@ fn a_flat_field_cannot_break_a_line_or_a_quote() {
 }
 
 #[test]
+fn nothing_invisible_stays_in_a_log() {
+    // audit L8
+    for text in [
+        "gpt\u{202e}4",
+        "a\u{2028}b",
+        "a\u{2029}b",
+        "\u{61c}",
+        "x\u{2066}y\u{2069}",
+        "\u{feff}",
+        "\u{e0041}",
+        "\u{ad}\u{85}",
+    ] {
+        let mut record = stream();
+        record.request_model = Some(text.to_owned());
+        flat(&Fields::of(&record), Flat::ALL, &mut |name, value| {
+            assert!(!value.contains(invisible), "{name}: {value:?}");
+        });
+        let logged = ai_log(&Fields::of(&record), None).unwrap();
+        assert!(!logged.contains(invisible), "{logged:?}");
+        assert_eq!(object(&logged)["request_model"], text);
+    }
+    assert_eq!(plain("模型 é…‐🙂 عربي"), "模型 é…‐🙂 عربي");
+}
+
+#[test]
 fn only_the_wanted_fields_are_flat() {
     let names = |wanted: Flat, record: &Record| {
         let mut names = Vec::new();
@@ -275,7 +300,7 @@ mod properties {
             let quoted = serde_json::to_string(&serde_json::json!({ "old": old }).to_string()).unwrap();
             let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
             let value = ai_log(&Fields::of(&record), Some(inside.as_bytes())).unwrap();
-            let special = |c: char| c < ' ' || matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
+            let special = |c: char| c < ' ' || matches!(c, '<' | '>' | '&') || invisible(c);
             prop_assert!(!value.contains(special), "{}", value);
             let value = object(&value);
             prop_assert_eq!(value["chat_id"].as_str().unwrap(), cut(&text));
