@@ -316,6 +316,12 @@ impl Removal {
         self.rules.kept.iter().any(|kept| kept.matches(name))
     }
 
+    /// Whether the header of this name, in lower case, is removed if it names the consumer.
+    #[must_use]
+    pub fn hides_consumer(&self, name: &[u8]) -> bool {
+        !self.keeps(name) && !is_needed(name)
+    }
+
     /// Whether tokens are taken out of what a WebSocket's request calls its protocols.
     #[must_use]
     pub fn reads_subprotocols(&self) -> bool {

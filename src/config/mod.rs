@@ -376,9 +376,14 @@ fn compile_rule(
 const MATCH_KEYS: &[&str] = &["_match_route_", "_match_route_prefix_", "_match_domain_", "_match_service_"];
 
 impl Config {
+    /// Every rule, the global one last.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain([&self.fallback])
+    }
+
     /// Every provider that serves some request, once for each rule that it serves.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.rules.iter().chain([&self.fallback]).filter_map(|rule| match &rule.serve {
+        self.rules().filter_map(|rule| match &rule.serve {
             Serve::Provider(provider) => Some(&**provider),
             Serve::Untouched | Serve::Denied | Serve::Broken(_) => None,
         })

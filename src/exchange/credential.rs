@@ -84,7 +84,7 @@ pub(super) fn strip(provider: &Provider, head: &Head, edits: &mut Edits) {
 /// Removes the header that names the consumer.
 pub(super) fn strip_consumer(provider: &Provider, header: &str, head: &Head, edits: &mut Edits) {
     if head.has(header)
-        && hides_consumer(provider, header)
+        && provider.removal.hides_consumer(header.as_bytes())
         && !edits.remove.iter().any(|removed| removed == header)
         // One that Waypost sets, as the credential, has its new value already.
         && edits.value(header).is_none()
@@ -96,15 +96,10 @@ pub(super) fn strip_consumer(provider: &Provider, header: &str, head: &Head, edi
 /// The names of the trailers that do not go upstream.
 pub(super) fn stripped_trailers(provider: &Provider, consumer_header: &str, trailers: &Head) -> Vec<Cow<'static, str>> {
     let mut names: Vec<_> = trailers.names().filter_map(|name| provider.removal.header(name)).collect();
-    if trailers.has(consumer_header) && hides_consumer(provider, consumer_header) {
+    if trailers.has(consumer_header) && provider.removal.hides_consumer(consumer_header.as_bytes()) {
         names.push(Cow::Owned(consumer_header.to_owned()));
     }
     names
-}
-
-/// Whether the header that names the consumer does not go upstream.
-fn hides_consumer(provider: &Provider, header: &str) -> bool {
-    !provider.removal.keeps(header.as_bytes()) && !removal::is_needed(header.as_bytes())
 }
 
 /// Takes tokens out of what a WebSocket's request calls its protocols.

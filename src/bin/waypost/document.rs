@@ -189,6 +189,11 @@ impl Document {
         Self { loaded: load_node(node), spot, around }
     }
 
+    /// Adds what is to be said about what stands around it.
+    pub(crate) fn add(&mut self, findings: Vec<Finding>) {
+        self.around.extend(findings);
+    }
+
     /// A plugin that is switched off as a whole: nothing of it is to be said.
     pub(crate) fn switched_off(spot: Spot) -> Self {
         let mut loaded = load_node(&Node::Map(Vec::new()));

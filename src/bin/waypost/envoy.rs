@@ -2,16 +2,34 @@
 
 use crate::document::{Contents, Document, Finding, Level, ReadError, Spot, is_ours, items, text};
 use crate::manifest::{NAMES, OPEN};
+use crate::readers;
 use waypost::config::problem::Severity;
 use waypost::json::Node;
 
 /// The chain of filters that a filter stands in.
 #[derive(Clone, Copy)]
-struct Chain<'n> {
-    /// The connection manager.
-    manager: &'n Node,
+pub(crate) struct Chain<'n> {
+    /// The connection manager, and where it stands.
+    pub(crate) manager: &'n Node,
+    pub(crate) spot: &'n Spot,
+    /// Which of its filters it is.
+    pub(crate) index: usize,
+}
+
+impl<'n> Chain<'n> {
+    fn filters(self) -> &'n [Node] {
+        items(self.manager.get("http_filters"))
+    }
+
     /// The filters before it.
-    before: &'n [Node],
+    pub(crate) fn before(self) -> &'n [Node] {
+        self.filters().get(..self.index).unwrap_or_default()
+    }
+
+    /// The filters behind it.
+    pub(crate) fn behind(self) -> &'n [Node] {
+        self.filters().get(self.index.saturating_add(1)..).unwrap_or_default()
+    }
 }
 
 /// Looks for wasm filters in a document, and loads what they are configured with.
@@ -32,15 +50,14 @@ fn walk(node: &Node, spot: &Spot, chain: Option<Chain<'_>>, walk_: &mut Walk<'_>
         walk_.contents.documents.push(Document::new(&Node::Map(Vec::new()), spot.clone(), around));
     }
     for (key, value) in node.members().iter().filter(|(key, _)| key != "configuration") {
-        let spot = spot.at(key);
+        let inner = spot.at(key);
         if key == "http_filters" {
             for (index, filter) in items(Some(value)).iter().enumerate() {
-                let before = items(Some(value)).get(..index).unwrap_or_default();
-                let chain = Some(Chain { manager: node, before });
-                walk(filter, &spot.at(&format!("[{index}]")), chain, walk_)?;
+                let chain = Some(Chain { manager: node, spot, index });
+                walk(filter, &inner.at(&format!("[{index}]")), chain, walk_)?;
             }
         } else {
-            walk(value, &spot, chain, walk_)?;
+            walk(value, &inner, chain, walk_)?;
         }
     }
     for (index, item) in items(Some(node)).iter().enumerate() {
@@ -72,6 +89,10 @@ fn plugin(
                     around.extend(consumer(parsed, chain, &value_spot));
                 }
                 walk.contents.find_in_text(config, &value_spot, walk.document, around)?;
+                if let (Some(document), Some(chain)) = (walk.contents.documents.last_mut(), chain) {
+                    let found = readers::find(document.config(), chain);
+                    document.add(found);
+                }
                 return Ok(());
             }
         }
@@ -168,7 +189,7 @@ fn consumer(config: &Node, chain: Chain<'_>, spot: &Spot) -> Option<Finding> {
     let internal = chain.manager.get("route_config").and_then(|routes| routes.get("internal_only_headers"));
     let removed =
         items(internal).iter().any(|name| matches!(name, Node::Text(name) if name.eq_ignore_ascii_case(header)));
-    if early || removed || chain.before.iter().any(sets) {
+    if early || removed || chain.before().iter().any(sets) {
         return None;
     }
     let message = format!(

@@ -8,6 +8,7 @@ mod lines;
 mod manifest;
 mod plain;
 mod providers;
+mod readers;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
