@@ -41,6 +41,10 @@ fn configuration() -> Value {
             { "_match_domain_": ["openai.test"], "provider": { "type": "openai", "apiTokens": ["token"], "modelMapping": { "a": "b" } } },
             { "_match_domain_": ["some.test"], "provider": { "type": "openai", "apiTokens": ["token"], "operations": ["embeddings"] } },
             { "_match_domain_": ["broken.test"], "provider": { "type": "openai", "baseUrl": "ftp://llm" } },
+            { "_match_domain_": ["params.test"], "provider": {
+                "type": "openai", "apiTokens": ["token"],
+                "params": [{ "op": "set", "key": "seed", "value": 1, "models": ["a"] }],
+            } },
             { "_match_domain_": ["azure.test"], "provider": {
                 "type": "azure", "apiTokens": ["token"], "azureServiceUrl": "https://corp.openai.azure.com?api-version=2024-10-21",
             } },
@@ -72,6 +76,7 @@ fn cases() -> Vec<Case> {
         // The body was there to be read, as far as it could be; the model is the one that would have gone upstream.
         case("openai.test", CHAT, r#"{"model":"a","messages":[}"#, 400, "invalid_body", OPENAI, false, "b"),
         case("openai.test", CHAT, r#"{"messages":[}"#, 400, "invalid_body", OPENAI, false, "unknown"),
+        case("params.test", CHAT, r#"{"model":"a","messages":[}"#, 400, "invalid_body", OPENAI, false, "a"),
         case("azure.test", CHAT, r#"{"model":"a","messages":[}"#, 400, "invalid_body", OPENAI, false, "a"),
         case("azure.test", CHAT, r#"{"messages":[]}"#, 400, "model_missing", OPENAI, true, "unknown"),
     ]
