@@ -170,7 +170,7 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("openai.test", "POST", "/v1/chat/completions", CHAT, 200),
         case("openai.test", "GET", "/v1/models?limit=1", "", 200),
-        case("openai.test", "POST", "/v1/threads/t/messages", "{}", 200),
+        case("openai.test", "POST", "/v1/things/t/messages", "{}", 200),
         case("claude.test", "POST", "/v1/messages", CHAT, 200),
         case(
             "gemini.test",
@@ -185,7 +185,7 @@ fn cases() -> Vec<Case> {
         case("raw.test", "POST", "/v1/chat/completions", CHAT, 200),
         case("own.test", "GET", "/anything?x=1", "", 200),
         // What Waypost answers itself.
-        case("openai.test", "POST", "/v1/threads/../x", "{}", 400),
+        case("openai.test", "POST", "/v1/things/../x", "{}", 400),
         case("openai.test", "POST", "/v1/embeddings", CHAT, 404),
         case("openai.test", "POST", "/v1/messages", CHAT, 501),
         case("openai.test", "POST", "/v1/messages?key=cl13nt-query", CHAT, 501),
