@@ -616,6 +616,10 @@ const DEPLOYMENTS: [&str; 2] = ["/deployments/", "/engines/"];
 
 /// What stands before a deployment at the end of a path, and its name. Clients do not encode slashes in it.
 fn split_deployment(path: &str) -> Option<(&str, &str)> {
+    // Nearly every path ends here: nothing as short has a root and a name.
+    if path.len() <= "/engines/".len() {
+        return None;
+    }
     let (before, name) = DEPLOYMENTS.iter().find_map(|root| path.rsplit_once(root))?;
     // Azure's old `/deployments/{model}/extensions/chat/completions` ends with no name.
     (!name.is_empty() && !name.ends_with("/extensions")).then_some((before, name))

@@ -333,7 +333,9 @@ impl Paths {
                 Plan::Fill { template, query, why, model_parameter: own, .. } => {
                     model_parameter = own.as_deref();
                     template.fill(&mut path, client, fill.model)?;
-                    keep_publisher(&mut path, client)?;
+                    if client.operation.dialect() == Some(Dialect::Gemini) {
+                        keep_publisher(&mut path, client)?;
+                    }
                     if client.operation.is_family() {
                         segment::check_path(client.path).map_err(Refusal::Unsafe)?;
                         let root = client.operation.suffix().unwrap_or_default();
