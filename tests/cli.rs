@@ -729,7 +729,7 @@ fn the_schema_accepts_every_good_document_of_plugin_json() {
     for name in documents("ok") {
         let text = fs::read_to_string(testdata().join("config/ok").join(&name)).unwrap();
         let document: Value = serde_saphyr::from_str(&text).unwrap();
-        if document.get("kind").or(document.get("static_resources")).is_none() {
+        if document.get("kind").or_else(|| document.get("static_resources")).is_none() {
             accepts(&schema, &document, "$").unwrap_or_else(|reason| panic!("{name}: {reason}"));
         }
     }

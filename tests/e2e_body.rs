@@ -1192,7 +1192,6 @@ fn bad_bodies() -> Vec<Vec<u8>> {
         r#"{"model":"gpt-4o"}x"#,
         r#"{"model":"gpt-4o"} {"model":"other"}"#,
         r#"{"model":7}"#,
-        r#"{"model":null}"#,
         r#"{"model":["gpt-4o"]}"#,
         r#"{"model":{"name":"gpt-4o"}}"#,
         "\u{feff}{\"model\":\"gpt-4o\"}",

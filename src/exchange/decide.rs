@@ -58,6 +58,7 @@ pub struct Decision {
 
 /// What to do with a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each request, and a box would be an allocation more")]
 pub enum Verdict {
     /// Nothing: no provider is configured for it.
     Untouched,

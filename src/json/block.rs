@@ -220,7 +220,7 @@ mod lanes {
         fn at<const PLACE: usize>(&self, window: &[u8; WINDOW]) -> v128 {
             let bytes = |distance: usize| {
                 let bytes = window.get(PLACE.wrapping_add(distance)..).and_then(|rest| rest.first_chunk());
-                bytes.map_or(u8x16_splat(0), load)
+                bytes.map_or_else(|| u8x16_splat(0), load)
             };
             let is_quote = |distance| u8x16_eq(bytes(distance), self.quote);
             let (first, second) = (bytes(0), bytes(1));
