@@ -100,8 +100,7 @@ fn paths(c: &mut Criterion) {
         let head = head(&headers);
         group.bench_function(format!("decide{target}"), |b| {
             b.iter(|| {
-                let client =
-                    Client { authority: Some(b"gw"), path: Some(target.as_bytes()), ..Client::default() };
+                let client = Client { authority: Some(b"gw"), path: Some(target.as_bytes()), ..Client::default() };
                 decide(&config, black_box(client), &head, Body::Pending)
             });
         });
