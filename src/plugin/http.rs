@@ -9,7 +9,7 @@ use crate::exchange::head::Edits;
 use crate::exchange::{
     BodyEffect, Ended, Exchange, HeadersEffect, PartEffect, PartEnd, RequestHeaders, Saved, WantsBody,
 };
-use crate::hold::{Advice, Held, Holds, WATCH_EVERY_MS};
+use crate::hold::{Advice, Held, Holds, MAX_REPLIES, WATCH_EVERY_MS};
 use crate::operation::Dialect;
 use crate::telemetry::{Flat, Series, log};
 use proxy_wasm::traits::{Context, HttpContext};
@@ -52,16 +52,14 @@ impl Http {
         self.vm.report();
     }
 
-    /// Answers streams that were given up while this one was served. Their own callbacks may never come.
+    /// Answers streams that were given up while this one was served, the rest of many in the next callbacks. Their own may
+    /// never come.
     fn answer_victims(&self) {
-        /// How many local replies there are in one callback: each nests in the host's stack (audit C1). Others are
-        /// answered in the next ones.
-        const MOST: usize = 16;
         let memory = self.vm.memory();
         if !memory.has_victims() {
             return;
         }
-        for victim in memory.victims(MOST) {
+        for victim in memory.victims(MAX_REPLIES) {
             if host::act_on(victim.context) {
                 host::reply(&victim.why.error().reply(victim.dialect));
             }
